@@ -1,0 +1,73 @@
+"""The command line: one file a noun. Parse, call one function, print."""
+
+import importlib
+import sys
+from collections.abc import Mapping
+
+import click
+
+from engineroom import __version__
+from engineroom.errors import EngineRoomError
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for, so that `--help` stays quick.
+
+    Args:
+        lazy: Command name to (`module:attribute`, one line of help).
+    """
+
+    def __init__(self, *args: object, lazy: Mapping[str, tuple[str, str]] | None = None, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.lazy = dict(lazy or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Names of the commands, in the order of a model's life."""
+        return list(self.lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import and return one command, or None where there is none of that name."""
+        if cmd_name not in self.lazy:
+            return None
+        module, attribute = self.lazy[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the list of commands from the table alone, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.lazy.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "build": ("engineroom.cli.build:build", "Compile models into the model repository."),
+        "models": ("engineroom.cli.models:models", "List published versions; compile engines they lack."),
+        "server": ("engineroom.cli.server:server", "Install the embedded Triton, or say where it is."),
+        "serve": ("engineroom.cli.serve:serve", "Start Triton on the model repository."),
+        "load": ("engineroom.cli.load:load", "Measure a running server."),
+    },
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(__version__, prog_name="engineroom")
+def cli() -> None:
+    """Turn PyTorch models into fast, proven, operable Triton services."""
+
+
+def main() -> None:
+    """Run the command line; errors of ours end it with one message and exit status 1."""
+    run(cli)
+
+
+def run(command: click.Command) -> None:
+    """Run a click command as a program of its own.
+
+    Args:
+        command: What to run, with `sys.argv`.
+    """
+    try:
+        command.main(standalone_mode=True)
+    except EngineRoomError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)

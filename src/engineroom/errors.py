@@ -1,0 +1,116 @@
+"""Every error engineroom raises on purpose, as one tree.
+
+A message says what went wrong, where, what was expected and how to mend it. The command line prints
+it without a traceback and exits with 1.
+
+    EngineRoomError
+    ├── RecipeError              a recipe cannot be found, imported, or contradicts itself
+    ├── BuildError               a stage between the module and the repository failed
+    │   ├── ExportError          module → model.onnx
+    │   ├── PrecisionError       model.onnx → model.fp16.onnx
+    │   ├── CompileError         ONNX → artefact of a target
+    │   └── ParityError          the artefact answers otherwise than the module
+    ├── RepositoryError          the model repository cannot be read or written
+    ├── ServerError              Triton cannot be found, started or trusted
+    │   ├── ServerNotInstalled   there is no Triton here, or an incomplete one
+    │   ├── PortInUse            another process listens on the port
+    │   ├── StartupFailed        Triton ended, or a model did not load
+    │   └── GoldenMismatch       a loaded model answers its golden input wrongly
+    ├── CallError                a request was not answered
+    │   ├── BadInput             wrong name, dtype, shape or batch; nothing was sent
+    │   ├── ModelNotFound        the server does not know, or has not loaded, the model
+    │   ├── ServerUnavailable    nobody answers at the address
+    │   ├── DeadlineExceeded     the answer did not come in time
+    │   └── InferenceFailed      the server answered with an error of its own
+    └── LoadError                a measurement could not be made
+        ├── ToolMissing          perf_analyzer or Locust is not usable here
+        └── ThresholdMissed      the measurement was made, and missed its threshold
+"""
+
+
+class EngineRoomError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class RecipeError(EngineRoomError):
+    """A recipe cannot be found, cannot be imported, or contradicts itself."""
+
+
+class BuildError(EngineRoomError):
+    """A stage between the module and the repository failed."""
+
+
+class ExportError(BuildError):
+    """The module could not be exported to ONNX, or the export does not keep the recipe's promise."""
+
+
+class PrecisionError(BuildError):
+    """The FP16 graph could not be made from the FP32 graph."""
+
+
+class CompileError(BuildError):
+    """A target's compiler refused the graph, or is not usable on this machine."""
+
+
+class ParityError(BuildError):
+    """A compiled artefact answers otherwise than the PyTorch module."""
+
+
+class RepositoryError(EngineRoomError):
+    """The model repository cannot be read or written."""
+
+
+class ServerError(EngineRoomError):
+    """Triton cannot be found, started or trusted."""
+
+
+class ServerNotInstalled(ServerError):
+    """There is no Triton here, or an incomplete one."""
+
+
+class PortInUse(ServerError):
+    """Another process listens on a port that Triton was to use."""
+
+
+class StartupFailed(ServerError):
+    """Triton ended before it was ready, or a model did not load."""
+
+
+class GoldenMismatch(ServerError):
+    """A loaded model answers its golden input wrongly."""
+
+
+class CallError(EngineRoomError):
+    """A request was not answered."""
+
+
+class BadInput(CallError):
+    """An input has the wrong name, dtype, shape or batch. Nothing was sent."""
+
+
+class ModelNotFound(CallError):
+    """The server does not know the model, or has not loaded it."""
+
+
+class ServerUnavailable(CallError):
+    """Nobody answers at the address."""
+
+
+class DeadlineExceeded(CallError):
+    """The answer did not come within the time the caller gave."""
+
+
+class InferenceFailed(CallError):
+    """The server answered with an error of its own."""
+
+
+class LoadError(EngineRoomError):
+    """A measurement could not be made."""
+
+
+class ToolMissing(LoadError):
+    """A measuring tool is not installed, or only as a placeholder."""
+
+
+class ThresholdMissed(LoadError):
+    """A measurement was made and missed its threshold."""

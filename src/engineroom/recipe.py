@@ -1,0 +1,210 @@
+"""The recipe: what a model is, said once.
+
+Everything downstream (the exported shapes, optimisation profiles, `config.pbtxt`, parity samples, load)
+is derived from here. Only the standard library and numpy: reading a recipe must be cheap.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from engineroom.errors import RecipeError
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+"""Arrays by tensor name; in samples the first axis is the batch."""
+
+DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
+"""Element types that Triton, ONNX and numpy share, by numpy's names."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A size that may vary between requests: the batch, or a dimension such as a sequence length.
+
+    Attributes:
+        name: One name is one size: two tensors with the same axis always agree in it.
+        min: Smallest size accepted.
+        opt: Size that compilers tune for.
+        max: Largest size accepted.
+    """
+
+    name: str
+    min: int
+    opt: int
+    max: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min <= self.opt <= self.max:
+            raise RecipeError(
+                f"axis '{self.name}': sizes must satisfy 1 <= min <= opt <= max, got {self.min}, {self.opt}, {self.max}."
+            )
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output, without its batch axis.
+
+    Attributes:
+        name: Name on the wire, in the ONNX graph and in the engine.
+        dtype: numpy's name of the element type, one of `DTYPES`.
+        dims: Sizes without the batch; an `Axis` where the size varies.
+        labels: For outputs that score classes: gives one name per class, for Triton's classification extension.
+    """
+
+    name: str
+    dtype: str
+    dims: tuple[int | Axis, ...] = ()
+    labels: Callable[[], Sequence[str]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise RecipeError(f"tensor '{self.name}': dtype '{self.dtype}' is unknown. Use one of: {', '.join(DTYPES)}.")
+        if any(isinstance(dim, int) and dim < 1 for dim in self.dims):
+            raise RecipeError(f"tensor '{self.name}': dims {self.dims} must be positive. Use an Axis for a size that varies.")
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The varying sizes among `dims`, in order."""
+        return tuple(dim for dim in self.dims if isinstance(dim, Axis))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`dims` as Triton writes them: -1 where the size varies."""
+        return tuple(-1 if isinstance(dim, Axis) else dim for dim in self.dims)
+
+    def sized(self, which: Literal["min", "opt", "max"]) -> tuple[int, ...]:
+        """`dims` with every axis at its smallest, usual or largest size."""
+        return tuple(getattr(dim, which) if isinstance(dim, Axis) else dim for dim in self.dims)
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a compiled model may be from the PyTorch module, on real samples.
+
+    The defaults fit outputs of order 1, such as probabilities and unit vectors: rounding at every operation in FP16
+    (unit roundoff 2**-11) leaves errors around 1e-3 there, bf16 (2**-8) around 1e-2.
+
+    Attributes:
+        max_abs: Largest absolute error of any element.
+        mean_abs: Mean absolute error.
+        cosine: Smallest cosine between a row's answer and the module's.
+        top1: Smallest share of rows whose largest element is the same; None where the order means nothing.
+    """
+
+    max_abs: float = 0.05
+    mean_abs: float = 0.005
+    cosine: float = 0.999
+    top1: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_abs <= 0 or self.mean_abs <= 0:
+            raise RecipeError(f"tolerance: max_abs and mean_abs must be above 0, got {self.max_abs} and {self.mean_abs}.")
+        if not 0 < self.cosine <= 1 or (self.top1 is not None and not 0 <= self.top1 <= 1):
+            raise RecipeError(f"tolerance: cosine and top1 are shares up to 1, got {self.cosine} and {self.top1}.")
+
+
+@dataclass(frozen=True)
+class SLO:
+    """The promise made to callers.
+
+    Attributes:
+        p99_ms: 99th percentile of the latency that callers are promised, in milliseconds.
+    """
+
+    p99_ms: float = 100.0
+
+
+@dataclass(frozen=True)
+class TaskMetric:
+    """How good the model is at its task, on data that was not trained on.
+
+    Attributes:
+        name: What is measured, such as `accuracy`.
+        score: From the model's outputs on `data()` to a figure, larger is better.
+        data: Inputs (first axis: rows) and whatever `score` compares the outputs with.
+    """
+
+    name: str
+    data: Callable[[], tuple[Arrays, npt.NDArray[Any]]]
+    score: Callable[[Arrays, npt.NDArray[Any]], float]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything engineroom must know of a model.
+
+    Attributes:
+        name: Name on the server, and of the file `build/NAME.py`.
+        module: Gives the `torch.nn.Module`, FP32 and in eval mode. Its `forward` takes the inputs in order, each with
+            a leading batch axis, and returns the outputs in order (one tensor, or a tuple).
+        inputs: Tensors of a request.
+        outputs: Tensors of an answer.
+        samples: Gives real inputs, a sequence of groups: within a group, rows share the sizes of every axis.
+        batch: Batch sizes: `max` becomes Triton's `max_batch_size`, all three the optimisation profile.
+        precision: `fp16` puts FP16 into the graph; `fp32` leaves it alone.
+        tolerance: How far compiled answers may be from the module's.
+        slo: The promise made to callers.
+        task: A task metric, reported for the module and for every artefact that can run.
+        instances: Copies of the model that serve in parallel on a CPU.
+        packages: Distributions whose version changes the model (its weights, say); checked before the build.
+    """
+
+    name: str
+    module: Callable[[], Any]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    samples: Callable[[], Sequence[Arrays]]
+    batch: Axis = field(default_factory=lambda: Axis("batch", 1, 8, 32))
+    precision: Literal["fp16", "fp32"] = "fp16"
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    slo: SLO = field(default_factory=SLO)
+    task: TaskMetric | None = None
+    instances: int = 2
+    packages: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier():
+            raise RecipeError(f"recipe '{self.name}': the name must be a Python identifier, as in build/NAME.py.")
+        if not self.inputs or not self.outputs:
+            raise RecipeError(f"{self.name}: a recipe needs at least one input and one output.")
+        names = [tensor.name for tensor in (*self.inputs, *self.outputs)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise RecipeError(f"{self.name}: tensor names must differ, {', '.join(twice)} occurs twice. Rename one of them.")
+        if self.precision not in ("fp16", "fp32"):
+            raise RecipeError(f"{self.name}: precision '{self.precision}' is unknown. Use fp16 or fp32.")
+        if self.batch.min != 1:
+            raise RecipeError(f"{self.name}: the batch axis must begin at 1, Triton sends single rows too.")
+        self._check_axes()
+
+    def _check_axes(self) -> None:
+        seen: dict[str, Axis] = {}
+        for axis in (self.batch, *self.axes):
+            if seen.setdefault(axis.name, axis) != axis:
+                raise RecipeError(f"{self.name}: axis '{axis.name}' is given twice with different sizes. One name is one axis.")
+        known = {axis.name for tensor in self.inputs for axis in tensor.axes}
+        free = sorted({axis.name for tensor in self.outputs for axis in tensor.axes} - known)
+        if free:
+            raise RecipeError(f"{self.name}: output axis {', '.join(free)} is on no input, so nothing decides its size.")
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """Every varying size but the batch, each once, in order of appearance."""
+        return tuple(dict.fromkeys(axis for tensor in (*self.inputs, *self.outputs) for axis in tensor.axes))
+
+    def rows(self, group: Arrays, count: int) -> dict[str, npt.NDArray[Any]]:
+        """The first `count` rows of a group of samples, repeated from the start where there are fewer.
+
+        Args:
+            group: One group of `samples()`.
+            count: Rows wanted, at least 1.
+
+        Returns:
+            Arrays of shape (count, ...), by input name, each a copy.
+        """
+        available = len(next(iter(group.values())))
+        index = np.arange(count) % available
+        return {name: np.ascontiguousarray(array[index]) for name, array in group.items()}

@@ -1,0 +1,150 @@
+"""The passport: what an artefact was built from, for what, and how it was proven (`manifest.json`)."""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from engineroom.errors import RepositoryError
+from engineroom.recipe import Tolerance
+
+SCHEMA = 1
+"""Version of the manifest's form; raised when a reader of the old form would misread the new one."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How an artefact's answers compare with the PyTorch module's, over every sample and batch size tried.
+
+    Attributes:
+        runner: What computed the answers, such as `openvino bf16` or `onnxruntime cpu`.
+        batches: Batch sizes tried.
+        max_abs: Largest absolute error of any element of any output.
+        mean_abs: Mean absolute error of the worst output.
+        cosine: Smallest cosine of any row of any output.
+        top1: Smallest share of rows with the same largest element; None where the recipe does not ask for it.
+        task: Task metric by what answered (`module`, and the runner); empty where the recipe has none.
+    """
+
+    runner: str
+    batches: tuple[int, ...]
+    max_abs: float
+    mean_abs: float
+    cosine: float
+    top1: float | None = None
+    task: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One compiled file of a version.
+
+    Attributes:
+        file: Name in the version folder.
+        target: The target it was compiled for, such as `openvino` or `tensorrt-rtx:sm89`.
+        size_bytes: Size of the file and of those that belong to it.
+        sha256: Digest of the file.
+        built_with: Compiler and version, such as `tensorrt_rtx 1.7.1.116`.
+        seconds: Time the compilation took.
+        precision: Element types the engine computes in, by count of layers; empty where the compiler does not tell.
+        proven: Types the artefact may be run in because its answers stayed within tolerance, such as `f32` and `bf16`.
+        parity: The proofs, one a runner; empty where nothing on the building machine can run the artefact.
+    """
+
+    file: str
+    target: str
+    size_bytes: int
+    sha256: str
+    built_with: str
+    seconds: float
+    precision: dict[str, int] = field(default_factory=dict)
+    proven: tuple[str, ...] = ()
+    parity: tuple[Parity, ...] = ()
+
+
+@dataclass(frozen=True)
+class Passport:
+    """Everything known of one published version.
+
+    Attributes:
+        model: Name of the model.
+        fingerprint: Digest of all that went into the build; equal fingerprints need no second build.
+        built_at: UTC time, ISO 8601.
+        command: The command that builds it again.
+        precision: The recipe's precision.
+        tolerance: The recipe's tolerance; golden answers are judged by it too.
+        libraries: Distribution name to version.
+        machine: Processor, system, and GPU where there is one.
+        artefacts: The compiled files.
+        schema: Version of this form.
+    """
+
+    model: str
+    fingerprint: str
+    built_at: str
+    command: str
+    precision: str
+    tolerance: Tolerance
+    libraries: dict[str, str]
+    machine: dict[str, str]
+    artefacts: tuple[Artefact, ...]
+    schema: int = SCHEMA
+
+    def artefact(self, target: str) -> Artefact | None:
+        """The artefact of a target, or None."""
+        return next((artefact for artefact in self.artefacts if artefact.target == target), None)
+
+    def to_json(self) -> str:
+        """The manifest's text."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+
+
+def passport_from_file(path: Path) -> Passport:
+    """Read a manifest.
+
+    Args:
+        path: A `manifest.json`.
+
+    Raises:
+        RepositoryError: The file is missing, is no manifest, or was written by a newer engineroom.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RepositoryError(f"{path}: cannot be read ({error.strerror}). Build the model again.") from error
+    except ValueError as error:
+        raise RepositoryError(f"{path}: is not JSON ({error}). Build the model again.") from error
+    if not isinstance(raw, dict) or not isinstance(raw.get("schema"), int):
+        raise RepositoryError(f"{path}: is not a manifest, it has no 'schema'. Build the model again.")
+    if raw["schema"] > SCHEMA:
+        raise RepositoryError(
+            f"{path}: has schema {raw['schema']}, this engineroom reads up to {SCHEMA}. Update engineroom."
+        )
+    try:
+        return _passport(raw)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RepositoryError(f"{path}: lacks or misnames a field ({error}). Build the model again.") from error
+
+
+def _passport(raw: dict[str, Any]) -> Passport:
+    artefacts = tuple(
+        Artefact(
+            **{
+                **known(Artefact, item),
+                "proven": tuple(item["proven"]),
+                "parity": tuple(_parity(one) for one in item["parity"]),
+            }
+        )
+        for item in raw["artefacts"]
+    )
+    return Passport(**{**known(Passport, raw), "tolerance": Tolerance(**raw["tolerance"]), "artefacts": artefacts})
+
+
+def _parity(raw: dict[str, Any]) -> Parity:
+    return Parity(**{**known(Parity, raw), "batches": tuple(raw["batches"])})
+
+
+def known(form: Any, raw: dict[str, Any]) -> dict[str, Any]:
+    """The entries of `raw` that a dataclass has a field for; later additions to a schema are ignored."""
+    names = {item.name for item in fields(form)}
+    return {name: value for name, value in raw.items() if name in names}
