@@ -1,0 +1,36 @@
+"""Ask a Triton server: arrays in, arrays out, over gRPC or HTTP.
+
+Usable in an application that has numpy and tritonclient and nothing else of engineroom's toolchain.
+
+    from engineroom.client import Client
+
+    with Client("grpc://127.0.0.1:8001") as client:
+        answer = client.infer("digits", image=images)
+        rows = client.classify("digits", {"image": images}, top=3)
+"""
+
+from engineroom.client.classification import Classification
+from engineroom.client.client import Client
+from engineroom.client.functions import FunctionTransport
+from engineroom.client.metadata import ModelMetadata, TensorMetadata
+from engineroom.client.transport import Arrays, InputTensor, Request, RequestedOutput, Transport
+from engineroom.errors import BadInput, CallError, DeadlineExceeded, InferenceFailed, ModelNotFound, ServerUnavailable
+
+__all__ = [
+    "Arrays",
+    "BadInput",
+    "CallError",
+    "Classification",
+    "Client",
+    "DeadlineExceeded",
+    "FunctionTransport",
+    "InferenceFailed",
+    "InputTensor",
+    "ModelMetadata",
+    "ModelNotFound",
+    "Request",
+    "RequestedOutput",
+    "ServerUnavailable",
+    "TensorMetadata",
+    "Transport",
+]

@@ -1,0 +1,263 @@
+"""The client: arrays in, arrays out."""
+
+import difflib
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+from engineroom.client.batch import joined, parts_of
+from engineroom.client.check import check_names, checked
+from engineroom.client.classification import CLASSIFIABLE, Classification, classifications_from_array
+from engineroom.client.metadata import ModelMetadata
+from engineroom.client.transport import (
+    Arrays,
+    InputTensor,
+    Request,
+    RequestedOutput,
+    Transport,
+    address_from_url,
+    transport_from_address,
+)
+from engineroom.errors import (
+    BadInput,
+    CallError,
+    DeadlineExceeded,
+    InferenceFailed,
+    ModelNotFound,
+    ServerUnavailable,
+)
+
+IN_FLIGHT = 4
+"""Parts of one large batch that are on their way at once: enough to keep a server's instances busy, few enough not to
+fill its queue for everybody else."""
+
+
+class Client:
+    """Asks one Triton server.
+
+    May be shared between threads. A large batch is sent in parts of the model's `max_batch_size`, several at once; the
+    answer's rows keep their order. What a model takes is asked once and remembered; it is asked again before an input
+    is refused, and after an error, so that a reloaded model is noticed.
+
+    Args:
+        url: `grpc://HOST:PORT`, `http://HOST:PORT`, or `HOST:PORT` for gRPC. Nothing is sent before the first call.
+        timeout_s: Seconds a call may take, all its parts together.
+        connect_timeout_s: Seconds for connecting, and for readiness and metadata.
+        headers: Sent with every request, such as the key of a restricted API.
+        transport: Used instead of `url`, and closed with the client: `FunctionTransport` makes a server needless in
+            an application's tests.
+
+    Raises:
+        BadInput: The URL is none.
+    """
+
+    def __init__(
+        self,
+        url: str = "grpc://127.0.0.1:8001",
+        *,
+        timeout_s: float = 30.0,
+        connect_timeout_s: float = 3.0,
+        headers: Mapping[str, str] | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        self.timeout_s = timeout_s
+        self._transport = transport or transport_from_address(address_from_url(url, headers, connect_timeout_s))
+        self._known: dict[tuple[str, str], ModelMetadata] = {}
+        self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="engineroom-client")
+        self._closed = False
+
+    @property
+    def address(self) -> str:
+        """The server's URL."""
+        return self._transport.address
+
+    def ready(self, model: str = "", version: str = "") -> bool:
+        """Whether the server (every loaded model of it), or one model, can answer; False where nobody answers."""
+        self._check_open()
+        try:
+            return self._transport.ready(model, version)
+        except ServerUnavailable:
+            return False
+
+    def metadata(self, model: str, version: str = "") -> ModelMetadata:
+        """What a model takes and gives.
+
+        Raises:
+            ModelNotFound: The server does not know it, or has not loaded it.
+            ServerUnavailable: Nobody answers.
+        """
+        self._check_open()
+        if (model, version) not in self._known:
+            try:
+                self._known[model, version] = self._transport.metadata(model, version)
+            except ModelNotFound as error:
+                raise self._not_found(model, error) from error
+        return self._known[model, version]
+
+    def infer(
+        self,
+        model: str,
+        inputs: Mapping[str, Any] | None = None,
+        /,
+        *,
+        outputs: Sequence[str] = (),
+        version: str = "",
+        timeout_s: float | None = None,
+        **named: Any,
+    ) -> Arrays:
+        """Ask a model.
+
+        Args:
+            model: Its name.
+            inputs: Arrays by input name; for names that are no identifiers, or are words of this method.
+            outputs: The outputs wanted; all of them where empty.
+            version: The model's version; empty for the one the server chooses.
+            timeout_s: Seconds to wait instead of the client's.
+            **named: Inputs as keywords: `client.infer("digits", image=images)`.
+
+        Returns:
+            Arrays by output name, writable. BF16 comes as float32, BYTES as objects of type `bytes`.
+
+        Raises:
+            BadInput: An input or output is not what the model has; nothing was sent.
+            ModelNotFound: The server does not know the model, or has not loaded it.
+            ServerUnavailable: Nobody answers.
+            DeadlineExceeded: The answer did not come in time.
+            InferenceFailed: The server answered with an error.
+        """
+        given = _mapping(model, inputs, named)
+        known, tensors = self._prepared(model, version, given, outputs)
+        wanted = tuple(RequestedOutput(name) for name in outputs)
+        return self._ask(known, tensors, wanted, timeout_s or self.timeout_s)
+
+    def classify(
+        self,
+        model: str,
+        inputs: Mapping[str, Any],
+        *,
+        output: str = "",
+        top: int = 5,
+        version: str = "",
+        timeout_s: float | None = None,
+    ) -> list[tuple[Classification, ...]]:
+        """The best classes of an output, ranked and named by the server.
+
+        Args:
+            model: Its name.
+            inputs: Arrays by input name.
+            output: The output to rank; may be left out where the model has only one.
+            top: Classes wanted, at least 1.
+            version: The model's version; empty for the one the server chooses.
+            timeout_s: Seconds to wait instead of the client's.
+
+        Returns:
+            For each row its classes, best first.
+
+        Raises:
+            BadInput: As for `infer`, or the output cannot be ranked.
+            CallError: As for `infer`.
+        """
+        known, tensors = self._prepared(model, version, _mapping(model, inputs, {}), [output] if output else [])
+        wanted = RequestedOutput(_ranked(known, output), top)
+        if top < 1:
+            raise BadInput(f"{model}: top is {top}, ask for 1 class or more.")
+        answer = self._ask(known, tensors, (wanted,), timeout_s or self.timeout_s)
+        return classifications_from_array(answer[wanted.name])
+
+    def close(self) -> None:
+        """Give connections and threads back. Closing twice does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._pool.shutdown(cancel_futures=True)
+            self._transport.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise CallError(f"this client of {self.address} is closed. Make a new one.")
+
+    def _prepared(
+        self, model: str, version: str, given: Mapping[str, Any], outputs: Sequence[str]
+    ) -> tuple[ModelMetadata, tuple[InputTensor, ...]]:
+        remembered = (model, version) in self._known
+        known = self.metadata(model, version)
+        try:
+            check_names(model, "output", outputs, [tensor.name for tensor in known.outputs])
+            return known, checked(known, given)
+        except BadInput:
+            if not remembered:
+                raise
+            del self._known[model, version]
+            return self._prepared(model, version, given, outputs)
+
+    def _ask(
+        self,
+        model: ModelMetadata,
+        tensors: tuple[InputTensor, ...],
+        outputs: tuple[RequestedOutput, ...],
+        timeout_s: float,
+    ) -> Arrays:
+        deadline = time.monotonic() + timeout_s
+
+        def send(part: tuple[InputTensor, ...]) -> Arrays:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise DeadlineExceeded("no time left")
+            return self._transport.infer(Request(model.name, model.version, part, outputs, left_s))
+
+        parts = parts_of(model, tensors)
+        try:
+            return joined(model, [send(parts[0])] if len(parts) == 1 else list(self._pool.map(send, parts)))
+        except DeadlineExceeded as error:
+            raise DeadlineExceeded(
+                f"{model.name}: no answer from {self.address} within {timeout_s:.3g} s. "
+                "Raise timeout_s, or send fewer rows."
+            ) from error
+        except InferenceFailed as error:
+            self._known.pop((model.name, model.version), None)
+            raise InferenceFailed(f"{model.name}: {error}") from error
+        except ModelNotFound as error:
+            self._known.pop((model.name, model.version), None)
+            raise self._not_found(model.name, error) from error
+
+    def _not_found(self, model: str, error: ModelNotFound) -> ModelNotFound:
+        try:
+            loaded = self._transport.loaded()
+        except CallError:  # the list is a kindness, and may be a restricted API
+            return ModelNotFound(f"{model}: {self.address} has not loaded it ({error}).")
+        listed = ", ".join(f"{name} (version {version})" for name, version in loaded) or "nothing"
+        close = difflib.get_close_matches(model, [name for name, _ in loaded if name != model], n=1)
+        meant = f" Did you mean '{close[0]}'?" if close else ""
+        return ModelNotFound(f"{model}: {self.address} has not loaded it ({error}). Loaded: {listed}.{meant}")
+
+
+def _mapping(model: str, inputs: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(inputs, Mapping | None):
+        raise BadInput(f"{model}: inputs are a {type(inputs).__name__}, give a mapping of names to arrays.")
+    twice = sorted(set(inputs or {}) & set(named))
+    if twice:
+        raise BadInput(f"{model}: input '{twice[0]}' is given twice, in the mapping and as a keyword.")
+    return {**(inputs or {}), **named}
+
+
+def _ranked(model: ModelMetadata, name: str) -> str:
+    """The name of the output to rank."""
+    names = ", ".join(output.name for output in model.outputs)
+    if not name and len(model.outputs) != 1:
+        raise BadInput(f"{model.name}: say which output to rank, the model has: {names}.")
+    output = next(output for output in model.outputs if name in ("", output.name))
+    if output.dtype not in CLASSIFIABLE:
+        raise BadInput(
+            f"{model.name}: output '{output.name}' is {output.dtype}, which Triton's classification extension does not "
+            "rank. Use infer, and sort."
+        )
+    return output.name

@@ -1,0 +1,125 @@
+"""gRPC, through tritonclient."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from engineroom.client.metadata import ModelMetadata, metadata_from_config
+from engineroom.client.outage import nobody_answers, refused, speaks_http, wrong_server
+from engineroom.client.transport import Address, Arrays, Request, plain_array, wire_array
+from engineroom.errors import BadInput, CallError, DeadlineExceeded, ModelNotFound, ServerUnavailable
+
+MESSAGE_BYTES = 2**31 - 1
+"""Largest message: Triton's and protobuf's limit."""
+
+OPTIONS = (
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    # A client that waits for a server to start must not inherit, or grow, two minutes of back-off.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # As over HTTP: a proxy of the environment is for the outside, not for the server that was named.
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+class GrpcTransport:
+    """One channel; tritonclient's gRPC calls may share it between threads.
+
+    Args:
+        address: The server.
+    """
+
+    def __init__(self, address: Address) -> None:
+        from tritonclient import grpc
+
+        self._grpc = grpc
+        self._where = address
+        self._headers = {name.lower(): value for name, value in address.headers.items()}
+        self._client = grpc.InferenceServerClient(address.netloc, channel_args=OPTIONS)
+
+    @property
+    def address(self) -> str:
+        """The server's URL."""
+        return self._where.url
+
+    def ready(self, model: str, version: str) -> bool:
+        """Whether the model, or with an empty name the server, can answer."""
+        with self._border():
+            if model:
+                return bool(self._client.is_model_ready(model, version, **self._quick))
+            return bool(self._client.is_server_ready(**self._quick))
+
+    def metadata(self, model: str, version: str) -> ModelMetadata:
+        """What the model takes and gives."""
+        with self._border():
+            answer = self._client.get_model_config(model, version, as_json=True, **self._quick)
+        return metadata_from_config(answer["config"], version)
+
+    def loaded(self) -> tuple[tuple[str, str], ...]:
+        """Name and version of every model that can answer."""
+        with self._border():
+            index = self._client.get_model_repository_index(as_json=True, **self._quick)
+        models = index.get("models", ())
+        return tuple((model["name"], model["version"]) for model in models if model.get("state") == "READY")
+
+    def infer(self, request: Request) -> Arrays:
+        """Answer one request."""
+        if sum(tensor.array.nbytes for tensor in request.inputs) > MESSAGE_BYTES:
+            raise BadInput(f"{request.model}: gRPC carries less than 2 GiB a request. Send fewer rows, or use http://.")
+        inputs = []
+        for tensor in request.inputs:
+            inputs.append(self._grpc.InferInput(tensor.name, tensor.array.shape, tensor.dtype))
+            inputs[-1].set_data_from_numpy(wire_array(tensor))
+        outputs = [self._grpc.InferRequestedOutput(output.name, output.class_count) for output in request.outputs]
+        with self._border(infers=True):
+            result = self._client.infer(
+                request.model,
+                inputs,
+                request.version,
+                outputs or None,
+                client_timeout=request.timeout_s,
+                headers=self._headers,
+            )
+            return {output.name: plain_array(result.as_numpy(output.name)) for output in result.get_response().outputs}
+
+    def close(self) -> None:
+        """Close the channel."""
+        self._client.close()
+
+    @property
+    def _quick(self) -> dict[str, object]:
+        return {"client_timeout": self._where.connect_timeout_s, "headers": self._headers}
+
+    @contextmanager
+    def _border(self, infers: bool = False) -> Iterator[None]:
+        from tritonclient.utils import InferenceServerException
+
+        try:
+            yield
+        except InferenceServerException as error:
+            code = str(error.status()).removeprefix("StatusCode.")
+            raise self._error(code, error.message() or code, infers) from error
+
+    def _error(self, code: str, message: str, infers: bool) -> CallError:
+        if code == "NOT_FOUND":
+            return ModelNotFound(message)
+        if code == "DEADLINE_EXCEEDED" and infers:
+            return DeadlineExceeded(message)
+        # Triton itself says UNAVAILABLE too, of a full queue for example, and gRPC's text does not tell who spoke.
+        if code in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "UNIMPLEMENTED") and not self._alive():
+            return self._outage(message)
+        return refused(self._where, message)
+
+    def _alive(self) -> bool:
+        from tritonclient.utils import InferenceServerException
+
+        try:
+            return bool(self._client.is_server_live(**self._quick))
+        except InferenceServerException:
+            return False
+
+    def _outage(self, message: str) -> ServerUnavailable:
+        if speaks_http(self._where):
+            return wrong_server(self._where, "HTTP, not gRPC", "http")
+        return nobody_answers(self._where, message)

@@ -1,0 +1,122 @@
+"""HTTP with binary tensors: bodies by tritonclient, connections by urllib3.
+
+tritonclient's own HTTP connections belong to the thread that made them and leave an event loop behind in every
+thread (two file descriptors each); urllib3's pool is safe to share.
+"""
+
+from http.client import BadStatusLine, RemoteDisconnected
+from typing import Any
+from urllib.parse import quote
+
+import urllib3
+
+from engineroom.client.metadata import ModelMetadata, metadata_from_config
+from engineroom.client.outage import nobody_answers, refused, stranger, wrong_server
+from engineroom.client.transport import Address, Arrays, Request, plain_array, wire_array
+from engineroom.errors import CallError, DeadlineExceeded, ModelNotFound
+
+HEADER_LENGTH = "Inference-Header-Content-Length"
+"""Says where the JSON ends and the tensors begin (Triton's binary tensor data extension)."""
+
+CONNECTIONS = 32
+"""Idle connections kept; more threads than that open theirs anew."""
+
+
+class HttpTransport:
+    """A pool of connections.
+
+    Args:
+        address: The server.
+    """
+
+    def __init__(self, address: Address) -> None:
+        from tritonclient import http
+
+        self._http = http
+        self._where = address
+        self._pool = urllib3.HTTPConnectionPool(
+            address.host, address.port, maxsize=CONNECTIONS, retries=False, headers=dict(address.headers)
+        )
+
+    @property
+    def address(self) -> str:
+        """The server's URL."""
+        return self._where.url
+
+    def ready(self, model: str, version: str) -> bool:
+        """Whether the model, or with an empty name the whole server, can answer."""
+        return self._send("GET", f"{_path(model, version)}/ready" if model else "/v2/health/ready").status == 200
+
+    def metadata(self, model: str, version: str) -> ModelMetadata:
+        """What the model takes and gives."""
+        return metadata_from_config(self._json("GET", f"{_path(model, version)}/config"), version)
+
+    def loaded(self) -> tuple[tuple[str, str], ...]:
+        """Name and version of every model that can answer."""
+        index = self._json("POST", "/v2/repository/index")
+        return tuple((model["name"], model["version"]) for model in index if model.get("state") == "READY")
+
+    def infer(self, request: Request) -> Arrays:
+        """Answer one request."""
+        inputs = []
+        for tensor in request.inputs:
+            inputs.append(self._http.InferInput(tensor.name, tensor.array.shape, tensor.dtype))
+            inputs[-1].set_data_from_numpy(wire_array(tensor))
+        outputs = [self._http.InferRequestedOutput(out.name, class_count=out.class_count) for out in request.outputs]
+        client = self._http.InferenceServerClient
+        sent = client.generate_request_body(inputs, outputs=outputs or None)
+        response = self._send("POST", f"{_path(request.model, request.version)}/infer", sent, request.timeout_s)
+        self._check(response)
+        length = response.headers.get(HEADER_LENGTH)
+        result = client.parse_response_body(response.data, header_length=int(length) if length else None)
+        names = [output["name"] for output in result.get_response()["outputs"]]
+        return {name: plain_array(result.as_numpy(name)) for name in names}
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+    def _json(self, method: str, path: str) -> Any:
+        response = self._send(method, path)
+        self._check(response)
+        try:
+            return response.json()
+        except ValueError as error:
+            raise stranger(self._where, "HTTP 200 without JSON") from error
+
+    def _send(
+        self, method: str, path: str, sent: tuple[bytes, int | None] = (b"", None), timeout_s: float | None = None
+    ) -> urllib3.BaseHTTPResponse:
+        body, length = sent
+        headers = {**self._where.headers, **({HEADER_LENGTH: str(length)} if length else {})}
+        quick_s = self._where.connect_timeout_s
+        limit = urllib3.Timeout(connect=min(quick_s, timeout_s or quick_s), read=timeout_s or quick_s)
+        try:
+            return self._pool.request(method, path, body=body, headers=headers, timeout=limit)
+        except urllib3.exceptions.ReadTimeoutError as error:
+            if timeout_s is None:
+                raise nobody_answers(self._where, f"no answer within {quick_s:.3g} s") from error
+            raise DeadlineExceeded(f"no answer within {timeout_s:.3g} s") from error
+        except urllib3.exceptions.HTTPError as error:
+            raise self._outage(error) from error
+
+    def _outage(self, error: urllib3.exceptions.HTTPError) -> CallError:
+        cause = error.__cause__ or error.args[-1]
+        if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
+            return wrong_server(self._where, "another protocol than HTTP", "grpc")
+        return nobody_answers(self._where, str(cause))
+
+    def _check(self, response: urllib3.BaseHTTPResponse) -> None:
+        if response.status == 200:
+            return
+        try:
+            message = response.json()["error"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise stranger(self._where, f"HTTP {response.status}") from error
+        if response.status == 404:
+            raise ModelNotFound(message)
+        raise refused(self._where, message)
+
+
+def _path(model: str, version: str) -> str:
+    return f"/v2/models/{quote(model, safe='')}" + (f"/versions/{quote(version, safe='')}" if version else "")
