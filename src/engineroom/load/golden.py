@@ -1,0 +1,128 @@
+"""Real requests for a load test: the golden inputs and answers of a published version."""
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engineroom.errors import BadInput, GoldenMismatch, RepositoryError
+from engineroom.load.served import ServedModel
+from engineroom.recipe import Tolerance
+from engineroom.repository.layout import GOLDEN, MANIFEST, Repository
+from engineroom.repository.passport import passport_from_file
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Inputs with the answers they must get, rows on the first axis.
+
+    Attributes:
+        model: The model's name.
+        inputs: Arrays by input name.
+        outputs: Arrays by output name.
+        tolerance: How far an answer may be off.
+    """
+
+    model: str
+    inputs: Arrays
+    outputs: Arrays
+    tolerance: Tolerance
+
+    @property
+    def rows(self) -> int:
+        """Rows there are."""
+        return min(len(array) for array in (*self.inputs.values(), *self.outputs.values()))
+
+    def batch(self, start: int, count: int) -> "Golden":
+        """`count` rows from `start` on, round and round where there are fewer."""
+        picked = np.arange(start, start + count) % self.rows
+        return Golden(
+            self.model,
+            {name: np.ascontiguousarray(array[picked]) for name, array in self.inputs.items()},
+            {name: np.ascontiguousarray(array[picked]) for name, array in self.outputs.items()},
+            self.tolerance,
+        )
+
+    def check(self, answer: Arrays) -> None:
+        """Pass where an answer is right. Cheap enough for every answer of a load test.
+
+        Args:
+            answer: Arrays by output name.
+
+        Raises:
+            GoldenMismatch: An output is missing, has another shape, or is further off than the tolerance allows.
+        """
+        for name, expected in self.outputs.items():
+            got = answer.get(name)
+            if got is None or got.shape != expected.shape:
+                shape = "is missing" if got is None else f"has shape {got.shape}"
+                raise GoldenMismatch(f"{self.model}: output '{name}' {shape}, golden has {expected.shape}.")
+            error = float(np.max(np.abs(got.astype(np.float64) - expected), initial=0.0))
+            # Written so that NaN is a miss too.
+            if not error <= self.tolerance.max_abs:
+                raise GoldenMismatch(
+                    f"{self.model}: output '{name}' is {error:.3g} off its golden answer, "
+                    f"{self.tolerance.max_abs:.3g} is allowed."
+                )
+
+    def check_inputs(self, served: ServedModel) -> None:
+        """Pass where the inputs are what the server declares.
+
+        Raises:
+            BadInput: A name, dtype or shape differs.
+        """
+        from tritonclient.utils import np_to_triton_dtype
+
+        ours = {name: (np_to_triton_dtype(array.dtype), array.shape[1:]) for name, array in self.inputs.items()}
+        for tensor in served.inputs:
+            dtype, dims = ours.get(tensor.name, ("", ()))
+            fits = len(dims) == len(tensor.dims) and all(b in (-1, a) for a, b in zip(dims, tensor.dims, strict=True))
+            if dtype != tensor.datatype or not fits:
+                given = f"{dtype} {dims}" if dtype else "nothing"
+                raise BadInput(
+                    f"{self.model}: golden has {given} for input '{tensor.name}', the server takes "
+                    f"{tensor.datatype} {tensor.dims}. Serve the repository that the golden file is from."
+                )
+
+
+def golden_from_repository(repository: Repository, model: str) -> Golden:
+    """Golden inputs and answers of a model's newest version.
+
+    Raises:
+        RepositoryError: The model is unknown, has no version, or its golden file is missing or broken.
+    """
+    (folder,) = repository.published((model,))
+    assert folder.latest is not None, "published() answers models with a version only"  # noqa: S101
+    version = folder.version(folder.latest)
+    manifest = version / MANIFEST
+    tolerance = passport_from_file(manifest).tolerance if manifest.exists() else Tolerance()
+    return golden_from_file(version / GOLDEN, model, tolerance)
+
+
+def golden_from_file(path: Path, model: str, tolerance: Tolerance | None = None) -> Golden:
+    """Read a golden file: arrays called `input.NAME` and `output.NAME`.
+
+    Raises:
+        RepositoryError: The file is missing, broken, or has no rows.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            inputs, outputs = _named(arrays, "input."), _named(arrays, "output.")
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise RepositoryError(f"{path}: cannot be read ({error}). Run: engineroom build {model}") from error
+    if not inputs or not outputs:
+        raise RepositoryError(f"{path}: holds no golden inputs and outputs. Run: engineroom build {model}")
+    golden = Golden(model, inputs, outputs, tolerance or Tolerance())
+    if golden.rows == 0:
+        raise RepositoryError(f"{path}: holds no rows. Run: engineroom build {model}")
+    return golden
+
+
+def _named(arrays: Arrays, prefix: str) -> dict[str, npt.NDArray[Any]]:
+    return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}

@@ -1,0 +1,81 @@
+"""Running NVIDIA's perf_analyzer, bounded in time."""
+
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from engineroom.errors import LoadError
+from engineroom.load.conditions import conditions_of_now
+from engineroom.load.perf_binary import PerfAnalyzer
+from engineroom.load.perf_report import results_from_output
+from engineroom.load.perf_run import PerfRun
+from engineroom.load.result import LoadResult
+
+STOPPED_TRYING = 2
+"""perf_analyzer's exit status where no three windows in a row were alike."""
+
+
+def measure_with_perf_analyzer(tool: PerfAnalyzer, run: PerfRun, command: str) -> tuple[LoadResult, ...]:
+    """Run perf_analyzer.
+
+    Args:
+        tool: The one to run.
+        run: What to measure.
+        command: The command to put into the results' conditions.
+
+    Returns:
+        One result a load, in the order measured.
+
+    Raises:
+        LoadError: It ended with an error, found no stable measurement, or took too long and was killed.
+    """
+    with tempfile.TemporaryDirectory(prefix="engineroom-perf-") as folder:
+        report = Path(folder) / "report.csv"
+        output = _output(tool, run, report)
+        text = report.read_text(encoding="utf-8") if report.is_file() else ""
+    versions = {"perf_analyzer": tool.version, "server": run.served.server, run.served.name: run.served.version}
+    return results_from_output(output, text, run, conditions_of_now(command, versions))
+
+
+def _output(tool: PerfAnalyzer, run: PerfRun, report: Path) -> str:
+    try:
+        answer = subprocess.run(
+            [*tool.command, *run.options(report)],
+            cwd=report.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=run.timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise LoadError(
+            f"{run.served.name}: perf_analyzer did not finish within {run.timeout_s:.0f} s and was killed. "
+            "Above the server's capacity it never does: offer less load."
+        ) from error
+    except OSError as error:
+        raise LoadError(
+            f"perf_analyzer cannot be started ({error}). Run: engineroom load install-perf-analyzer"
+        ) from error
+    if answer.returncode != 0:
+        raise _failure(answer.returncode, answer.stdout, run)
+    return answer.stdout
+
+
+def _failure(status: int, output: str, run: PerfRun) -> LoadError:
+    name = run.served.name
+    if status == STOPPED_TRYING and "Failed to obtain stable measurement" in output:
+        return LoadError(
+            f"{name}: no three of {run.trials} windows of {run.window_ms} ms came within {run.stability_percent:g} % "
+            "of each other. Lengthen --window-ms, loosen --stability-percent, or quieten the machine."
+        )
+    if "doesn't match expected output" in output or "size doesn't match" in output:
+        return LoadError(f"{name}: an answer differs from the validation data. Build or serve the right version.")
+    reason = re.search(r"(?:had error|error): (.+)", output, re.IGNORECASE)
+    lines = output.strip().splitlines() or ["no reason given"]
+    return LoadError(
+        f"{name}: perf_analyzer at {run.endpoint} ended with status {status}: {reason[1] if reason else lines[-1]}"
+    )

@@ -1,0 +1,201 @@
+"""One result type for every load tool, and its form on disk."""
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from engineroom.errors import LoadError
+
+SCHEMA = 1
+"""Version of the results' form; raised when a reader of the old form would misread the new one."""
+
+Kind = Literal["concurrency", "users", "rate"]
+
+
+@dataclass(frozen=True)
+class Offered:
+    """How much load a tool offered.
+
+    Attributes:
+        kind: `concurrency` (requests kept in flight), `users` (Locust's closed loops) or `rate` (requests per second).
+        value: The amount, in the unit of its kind.
+    """
+
+    kind: Kind
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.value:g}" + ("/s" if self.kind == "rate" else "")
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Latency of requests as their sender saw it, failed requests included.
+
+    Attributes:
+        mean_ms: Mean.
+        p50_ms: Median.
+        p90_ms: 90th percentile.
+        p95_ms: 95th percentile.
+        p99_ms: 99th percentile.
+        max_ms: Largest; None where the tool does not tell.
+    """
+
+    mean_ms: float
+    p50_ms: float
+    p90_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class ServerTime:
+    """Mean time a request spent inside Triton, by its statistics.
+
+    Attributes:
+        queue_us: Waiting for a batch and an instance.
+        input_us: Gathering inputs.
+        infer_us: Computing.
+        output_us: Handing out outputs.
+    """
+
+    queue_us: float
+    input_us: float
+    infer_us: float
+    output_us: float
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a figure holds for.
+
+    Attributes:
+        machine: Processor that offered the load (and served, where the address is this machine's own).
+        cores: Processors the tool could use.
+        versions: Tool, server, model and interpreter, each with its version.
+        command: The command that measures it again.
+        time: UTC time at the end, ISO 8601.
+    """
+
+    machine: str
+    cores: int
+    versions: dict[str, str]
+    command: str
+    time: str
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """One measurement of one model under one load.
+
+    Attributes:
+        tool: `perf_analyzer` or `locust`.
+        model: The model's name on the server.
+        protocol: `grpc` or `http`.
+        offered: How much load was offered.
+        duration_s: Time measured, warm-up excluded.
+        requests: Requests in that time, failed ones included.
+        failures: Requests without a right answer.
+        rows_per_request: Batch size of one request.
+        latency: What the sender saw.
+        conditions: What the figures hold for.
+        server: Where the time went inside Triton; None where unknown.
+        notes: Whatever a reader must know before believing the figures.
+        samples: File beside the result with every single latency; None where the tool gives only percentiles.
+    """
+
+    tool: str
+    model: str
+    protocol: str
+    offered: Offered
+    duration_s: float
+    requests: int
+    failures: int
+    rows_per_request: int
+    latency: Latency
+    conditions: Conditions
+    server: ServerTime | None = None
+    notes: tuple[str, ...] = ()
+    samples: str | None = None
+
+    @property
+    def requests_per_s(self) -> float:
+        """Requests rightly answered per second."""
+        return (self.requests - self.failures) / self.duration_s
+
+    @property
+    def rows_per_s(self) -> float:
+        """Rows (images, sentences) rightly answered per second."""
+        return self.requests_per_s * self.rows_per_request
+
+    @property
+    def failure_ratio(self) -> float:
+        """Share of requests without a right answer."""
+        return self.failures / self.requests if self.requests else 0.0
+
+
+def json_from_results(results: tuple[LoadResult, ...]) -> str:
+    """The results' text: `{"schema": …, "results": […]}`, throughput included for readers that are no Python."""
+    throughput = ("requests_per_s", "rows_per_s", "failure_ratio")
+    entries = [{**asdict(one), **{name: getattr(one, name) for name in throughput}} for one in results]
+    return json.dumps({"schema": SCHEMA, "results": entries}, indent=2) + "\n"
+
+
+def results_to_file(results: tuple[LoadResult, ...], path: Path) -> None:
+    """Write results, making the folders they need.
+
+    Raises:
+        LoadError: The file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json_from_results(results), encoding="utf-8")
+    except OSError as error:
+        raise LoadError(f"{path}: the result cannot be written ({error.strerror}). Name another file.") from error
+
+
+def results_from_file(path: Path) -> tuple[LoadResult, ...]:
+    """Read results.
+
+    Raises:
+        LoadError: The file is missing, holds no results, or was written by a newer engineroom.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LoadError(f"{path}: cannot be read ({error.strerror}). Measure again.") from error
+    except ValueError as error:
+        raise LoadError(f"{path}: is not JSON ({error}). Measure again.") from error
+    if not isinstance(raw, dict) or not isinstance(raw.get("schema"), int):
+        raise LoadError(f"{path}: holds no load results, it has no 'schema'. Measure again.")
+    if raw["schema"] > SCHEMA:
+        raise LoadError(f"{path}: has schema {raw['schema']}, this engineroom reads up to {SCHEMA}. Update engineroom.")
+    try:
+        return tuple(_result(entry) for entry in raw["results"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LoadError(f"{path}: lacks or misnames a field ({error}). Measure again.") from error
+
+
+def _result(raw: dict[str, Any]) -> LoadResult:
+    entry = _known(LoadResult, raw)
+    result = LoadResult(
+        **{
+            **entry,
+            "offered": Offered(**_known(Offered, raw["offered"])),
+            "latency": Latency(**_known(Latency, raw["latency"])),
+            "conditions": Conditions(**_known(Conditions, raw["conditions"])),
+        }
+    )
+    server = raw.get("server")
+    return replace(
+        result,
+        notes=tuple(raw.get("notes", ())),
+        server=ServerTime(**_known(ServerTime, server)) if server else None,
+    )
+
+
+def _known(form: Any, raw: dict[str, Any]) -> dict[str, Any]:
+    names = {item.name for item in fields(form)}
+    return {name: value for name, value in raw.items() if name in names}
