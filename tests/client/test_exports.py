@@ -1,0 +1,23 @@
+import engineroom.client
+
+
+def test_the_public_names_are_these():
+    assert engineroom.client.__all__ == sorted(engineroom.client.__all__)
+    assert set(engineroom.client.__all__) == {
+        "Arrays",
+        "BadInput",
+        "CallError",
+        "Classification",
+        "Client",
+        "DeadlineExceeded",
+        "FunctionTransport",
+        "InferenceFailed",
+        "InputTensor",
+        "ModelMetadata",
+        "ModelNotFound",
+        "Request",
+        "RequestedOutput",
+        "ServerUnavailable",
+        "TensorMetadata",
+        "Transport",
+    }
