@@ -1,0 +1,202 @@
+"""A Triton on a model repository: started, proven ready, and ended without a trace."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from engineroom.errors import ServerError, StartupFailed
+from engineroom.repository.layout import MANIFEST, ModelFolder, Repository
+from engineroom.serve import leftovers
+from engineroom.serve.golden import ServedModel, check_model
+from engineroom.serve.log import last_lines, reasons
+from engineroom.serve.ports import Ports, choose_ports
+from engineroom.serve.process import start, stop
+from engineroom.serve.triton import Triton, find_triton
+
+POLL_S = 0.02
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """What to serve, and how.
+
+    Attributes:
+        repository: The model repository.
+        models: Models to load; every published one where empty.
+        host: Address to listen on.
+        http_port: Port of HTTP; None for a free one, as for the next two.
+        grpc_port: Port of gRPC.
+        metrics_port: Port of the Prometheus metrics.
+        ready_timeout_s: Time for loading and for the golden inputs.
+        drain_s: Time that requests in flight are given at the end; with 0 the server is killed.
+        log: File for Triton's log; by default a temporary one that goes with the server.
+        arguments: Further options of `tritonserver`, which win over ours.
+    """
+
+    repository: Path
+    models: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
+    http_port: int | None = None
+    grpc_port: int | None = None
+    metrics_port: int | None = None
+    ready_timeout_s: float = 300.0
+    drain_s: float = 30.0
+    log: Path | None = None
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running Triton.
+
+    Attributes:
+        http: `host:port` of HTTP.
+        grpc: `host:port` of gRPC.
+        metrics: `host:port` of the metrics.
+        log: Triton's log.
+        process: Triton itself.
+        drain_s: Time that requests in flight are given at the end.
+        models: What it serves.
+    """
+
+    http: str
+    grpc: str
+    metrics: str
+    log: Path
+    process: subprocess.Popen[bytes]
+    drain_s: float
+    models: tuple[ServedModel, ...] = ()
+
+    @property
+    def pid(self) -> int:
+        """Process id of `tritonserver`."""
+        return self.process.pid
+
+    def wait(self) -> None:
+        """Wait until Triton ends by itself.
+
+        Raises:
+            ServerError: Always then: a server is ended by `stop`.
+        """
+        status = self.process.wait()
+        raise ServerError(f"Triton ended by itself (exit status {status}). Its last lines:\n{last_lines(self.log)}")
+
+    def stop(self) -> None:
+        """Let requests in flight finish, then end Triton and its stubs; harmless when it has ended."""
+        stop(self.process, self.drain_s)
+
+
+@contextmanager
+def running(options: ServerOptions) -> Iterator[Server]:
+    """Start Triton, give it when every model has answered its golden input, and end it.
+
+    Nothing is left afterwards, neither processes nor shared memory; what earlier servers that were killed have
+    left is removed first. Enter it from a thread that stays: the server ends with it.
+
+    Args:
+        options: What to serve, and how.
+
+    Raises:
+        ServerNotInstalled: There is no Triton.
+        RepositoryError: There is nothing to serve, or a model is unknown.
+        PortInUse: A port given is taken.
+        StartupFailed: Triton ended, or a model did not load; with the reason from its log.
+        GoldenMismatch: A model answers its golden input wrongly.
+    """
+    models = Repository(options.repository).published(options.models)
+    triton = find_triton()
+    leftovers.sweep()
+    ports = choose_ports(options.host, options.http_port, options.grpc_port, options.metrics_port)
+    name = leftovers.new_name()
+    run = leftovers.make_run_folder(name)
+    try:
+        log = options.log or run / "tritonserver.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        _link(run, options.repository, triton)
+        process = start(triton, _arguments(options, models, ports, run), log)
+        try:
+            server = _server(options, ports, log, process)
+            _wait_until_ready(server, options, run)
+            yield _proven(server, models)
+        finally:
+            stop(process, options.drain_s)
+    finally:
+        leftovers.remove(name)
+
+
+def _link(run: Path, repository: Path, triton: Triton) -> None:
+    # Triton passes these paths through a shell without quoting them: the run folder's name needs none.
+    (run / "models").symlink_to(repository.resolve())
+    (run / "backends").mkdir()
+    for backend in triton.backends:
+        (run / "backends" / backend.name).symlink_to(backend)
+
+
+def _arguments(options: ServerOptions, models: tuple[ModelFolder, ...], ports: Ports, run: Path) -> list[str]:
+    ours = all((model.version(model.versions[-1]) / MANIFEST).exists() for model in models)
+    return [
+        f"--model-repository={run / 'models'}",
+        "--model-control-mode=explicit",
+        *(f"--load-model={model.name}" for model in models),
+        # Completing a configuration costs a second for each model; ours are complete.
+        *(["--disable-auto-complete-config"] if ours else []),
+        *([f"--backend-directory={run / 'backends'}"] if any((run / "backends").iterdir()) else []),
+        f"--backend-config=python,shm-region-prefix-name={run.name}_",
+        f"--http-address={options.host}",
+        f"--grpc-address={options.host}",
+        f"--metrics-address={options.host}",
+        f"--http-port={ports.http}",
+        f"--grpc-port={ports.grpc}",
+        f"--metrics-port={ports.metrics}",
+        "--metrics-config=histogram_latencies=true",
+        f"--exit-timeout-secs={max(1, round(options.drain_s))}",
+        *options.arguments,
+    ]
+
+
+def _server(options: ServerOptions, ports: Ports, log: Path, process: subprocess.Popen[bytes]) -> Server:
+    http, grpc, metrics = (f"{options.host}:{port}" for port in (ports.http, ports.grpc, ports.metrics))
+    return Server(http, grpc, metrics, log, process, options.drain_s)
+
+
+def _wait_until_ready(server: Server, options: ServerOptions, run: Path) -> None:
+    deadline = time.monotonic() + options.ready_timeout_s
+    while not _is_ready(server.http):
+        status = server.process.poll()
+        if status is not None:
+            told = reasons(server.log).replace(str(run / "models"), str(options.repository))
+            raise StartupFailed(f"Triton ended before it was ready (exit status {status}):\n{told}")
+        if time.monotonic() > deadline:
+            raise StartupFailed(
+                f"Triton was not ready within {options.ready_timeout_s:g} s. Its last lines:\n{last_lines(server.log)}"
+            )
+        time.sleep(POLL_S)
+
+
+def _is_ready(address: str) -> bool:
+    connection = HTTPConnection(address, timeout=5)
+    try:
+        connection.request("GET", "/v2/health/ready")
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _proven(server: Server, models: tuple[ModelFolder, ...]) -> Server:
+    from tritonclient.http import InferenceServerClient
+
+    client = InferenceServerClient(server.http, network_timeout=300.0)
+    try:
+        index = client.get_model_repository_index()
+        ready = {(entry["name"], int(entry["version"])) for entry in index if entry.get("state") == "READY"}
+        served = [check_model(client, model, v) for model in models for name, v in sorted(ready) if name == model.name]
+        return replace(server, models=tuple(served))
+    finally:
+        client.close()
