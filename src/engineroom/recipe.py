@@ -39,7 +39,7 @@ class Axis:
     def __post_init__(self) -> None:
         if not 1 <= self.min <= self.opt <= self.max:
             raise RecipeError(
-                f"axis '{self.name}': sizes must satisfy 1 <= min <= opt <= max, got {self.min}, {self.opt}, {self.max}."
+                f"axis '{self.name}': sizes need 1 <= min <= opt <= max, got {self.min}, {self.opt}, {self.max}."
             )
 
 
@@ -61,9 +61,13 @@ class Tensor:
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
-            raise RecipeError(f"tensor '{self.name}': dtype '{self.dtype}' is unknown. Use one of: {', '.join(DTYPES)}.")
+            raise RecipeError(
+                f"tensor '{self.name}': dtype '{self.dtype}' is unknown. Use one of: {', '.join(DTYPES)}."
+            )
         if any(isinstance(dim, int) and dim < 1 for dim in self.dims):
-            raise RecipeError(f"tensor '{self.name}': dims {self.dims} must be positive. Use an Axis for a size that varies.")
+            raise RecipeError(
+                f"tensor '{self.name}': dims {self.dims} must be positive. Use an Axis for a size that varies."
+            )
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -101,7 +105,9 @@ class Tolerance:
 
     def __post_init__(self) -> None:
         if self.max_abs <= 0 or self.mean_abs <= 0:
-            raise RecipeError(f"tolerance: max_abs and mean_abs must be above 0, got {self.max_abs} and {self.mean_abs}.")
+            raise RecipeError(
+                f"tolerance: max_abs and mean_abs must be above 0, got {self.max_abs} and {self.mean_abs}."
+            )
         if not 0 < self.cosine <= 1 or (self.top1 is not None and not 0 <= self.top1 <= 1):
             raise RecipeError(f"tolerance: cosine and top1 are shares up to 1, got {self.cosine} and {self.top1}.")
 
@@ -173,7 +179,9 @@ class Recipe:
         names = [tensor.name for tensor in (*self.inputs, *self.outputs)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise RecipeError(f"{self.name}: tensor names must differ, {', '.join(twice)} occurs twice. Rename one of them.")
+            raise RecipeError(
+                f"{self.name}: tensor names must differ, {', '.join(twice)} occurs twice. Rename one of them."
+            )
         if self.precision not in ("fp16", "fp32"):
             raise RecipeError(f"{self.name}: precision '{self.precision}' is unknown. Use fp16 or fp32.")
         if self.batch.min != 1:
@@ -184,11 +192,15 @@ class Recipe:
         seen: dict[str, Axis] = {}
         for axis in (self.batch, *self.axes):
             if seen.setdefault(axis.name, axis) != axis:
-                raise RecipeError(f"{self.name}: axis '{axis.name}' is given twice with different sizes. One name is one axis.")
+                raise RecipeError(
+                    f"{self.name}: axis '{axis.name}' is given twice with different sizes. One name is one axis."
+                )
         known = {axis.name for tensor in self.inputs for axis in tensor.axes}
         free = sorted({axis.name for tensor in self.outputs for axis in tensor.axes} - known)
         if free:
-            raise RecipeError(f"{self.name}: output axis {', '.join(free)} is on no input, so nothing decides its size.")
+            raise RecipeError(
+                f"{self.name}: output axis {', '.join(free)} is on no input, so nothing decides its size."
+            )
 
     @property
     def axes(self) -> tuple[Axis, ...]:

@@ -1,0 +1,1 @@
+"""What Triton serves: folders and versions, configurations, passports, publication."""

@@ -1,9 +1,9 @@
 """The folders of a Triton model repository, and which versions stand in it.
 
-    model_repository/NAME/config.pbtxt      the GPU container's configuration, committed
-    model_repository/NAME/configs/cpu.pbtxt the configuration without a GPU, committed
-    model_repository/NAME/LABELS.txt        class names of an output, committed
-    model_repository/NAME/N/                a version: artefacts, manifest.json, golden.npz; ignored by git
+model_repository/NAME/config.pbtxt      the GPU container's configuration, committed
+model_repository/NAME/configs/cpu.pbtxt the configuration without a GPU, committed
+model_repository/NAME/LABELS.txt        class names of an output, committed
+model_repository/NAME/N/                a version: artefacts, manifest.json, golden.npz; ignored by git
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,13 @@ CPU_CONFIG = "cpu"
 """Name of the configuration that serves without a GPU (Triton's `--model-config-name`)."""
 
 MANIFEST = "manifest.json"
+"""The passport of a version."""
+
 GOLDEN = "golden.npz"
+"""Stored inputs and answers of a version: arrays `input.NAME` and `output.NAME`, rows first."""
+
+GRAPH = "model.graph.onnx"
+"""The graph that every artefact of a version was compiled from; engines for further GPUs are compiled from it."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,9 @@ class Repository:
         wanted = tuple(known[name] for name in names) or tuple(model for model in known.values() if model.versions)
         for model in wanted:
             if not model.versions:
-                raise RepositoryError(f"{model.name}: no version is published in {model.path}. Run: engineroom build {model.name}")
+                raise RepositoryError(
+                    f"{model.name}: no version is published in {model.path}. Run: engineroom build {model.name}"
+                )
         if not wanted:
             raise RepositoryError(f"nothing is published in {self.path}. Run: engineroom build NAME")
         return wanted

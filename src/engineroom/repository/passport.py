@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engineroom.errors import RepositoryError
-from engineroom.recipe import Tolerance
+from engineroom.recipe import Recipe, Tolerance
 
 SCHEMA = 1
 """Version of the manifest's form; raised when a reader of the old form would misread the new one."""
@@ -23,7 +23,7 @@ class Parity:
         mean_abs: Mean absolute error of the worst output.
         cosine: Smallest cosine of any row of any output.
         top1: Smallest share of rows with the same largest element; None where the recipe does not ask for it.
-        task: Task metric by what answered (`module`, and the runner); empty where the recipe has none.
+        task: The recipe's task metric, by its name, and the module's, as `NAME of the module`; empty where it has none.
     """
 
     runner: str
@@ -62,6 +62,39 @@ class Artefact:
     parity: tuple[Parity, ...] = ()
 
 
+Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+"""An input's smallest, usual and largest shape, batch included."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The sizes an engine is compiled for, and the precision its graph was asked to have.
+
+    Attributes:
+        precision: The recipe's precision.
+        inputs: Input name to its shapes: TensorRT's optimization profile.
+    """
+
+    precision: str
+    inputs: dict[str, Shapes]
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> "Profile":
+        """The profile of a recipe."""
+        batch = recipe.batch
+        return cls(
+            recipe.precision,
+            {
+                tensor.name: (
+                    (batch.min, *tensor.sized("min")),
+                    (batch.opt, *tensor.sized("opt")),
+                    (batch.max, *tensor.sized("max")),
+                )
+                for tensor in recipe.inputs
+            },
+        )
+
+
 @dataclass(frozen=True)
 class Passport:
     """Everything known of one published version.
@@ -71,7 +104,7 @@ class Passport:
         fingerprint: Digest of all that went into the build; equal fingerprints need no second build.
         built_at: UTC time, ISO 8601.
         command: The command that builds it again.
-        precision: The recipe's precision.
+        profile: Sizes and precision that engines are compiled for.
         tolerance: The recipe's tolerance; golden answers are judged by it too.
         libraries: Distribution name to version.
         machine: Processor, system, and GPU where there is one.
@@ -83,7 +116,7 @@ class Passport:
     fingerprint: str
     built_at: str
     command: str
-    precision: str
+    profile: Profile
     tolerance: Tolerance
     libraries: dict[str, str]
     machine: dict[str, str]
@@ -137,7 +170,16 @@ def _passport(raw: dict[str, Any]) -> Passport:
         )
         for item in raw["artefacts"]
     )
-    return Passport(**{**known(Passport, raw), "tolerance": Tolerance(**raw["tolerance"]), "artefacts": artefacts})
+    profile = raw["profile"]
+    inputs: dict[str, Any] = {name: tuple(map(tuple, shapes)) for name, shapes in profile["inputs"].items()}
+    return Passport(
+        **{
+            **known(Passport, raw),
+            "profile": Profile(profile["precision"], inputs),
+            "tolerance": Tolerance(**raw["tolerance"]),
+            "artefacts": artefacts,
+        }
+    )
 
 
 def _parity(raw: dict[str, Any]) -> Parity:

@@ -1,0 +1,77 @@
+"""Targets: what a graph can be compiled for, and what each needs on this machine."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+from engineroom.compile.verify import Runner
+from engineroom.errors import CompileError
+from engineroom.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What a compiler made.
+
+    Attributes:
+        file: The main file, in the folder that the compiler was given.
+        built_with: Compiler and version.
+        precision: Layers by element type, where the compiler tells.
+        companions: Other files that belong to it.
+    """
+
+    file: Path
+    built_with: str
+    precision: Mapping[str, int] = field(default_factory=dict)
+    companions: tuple[Path, ...] = ()
+
+
+Runners = tuple[tuple[str, Callable[[], Runner]], ...]
+"""Element type and how to start the runner that computes in it; the first must pass, the others may."""
+
+
+class Target(Protocol):
+    """One thing that a graph is compiled for. Each lives in a file of its own in this folder."""
+
+    name: str
+
+    def compile(self, graph: Path, recipe: Recipe, folder: Path) -> Compiled:
+        """Compile a graph into files of `folder`; `CompileError` where that fails."""
+        ...
+
+    def runners(self, compiled: Compiled, graph: Path, recipe: Recipe) -> Runners:
+        """What can prove the artefact here: element type, and how to start the runner. The first one must pass."""
+        ...
+
+
+KINDS = {
+    "openvino": "engineroom.compile.targets.openvino:target",
+    "tensorrt": "engineroom.compile.targets.tensorrt:target",
+    "tensorrt-rtx": "engineroom.compile.targets.tensorrt:target",
+}
+"""Name of a target before the colon, and what makes it."""
+
+
+def target_from_name(name: str) -> Target:
+    """The target of a name such as `openvino`, `tensorrt` or `tensorrt-rtx:sm89`.
+
+    Raises:
+        CompileError: There is no such target, or it cannot be used on this machine.
+    """
+    kind, _, detail = name.partition(":")
+    if kind not in KINDS:
+        raise CompileError(
+            f"target '{name}' is unknown. Use openvino, tensorrt, or tensorrt-rtx:smNN such as tensorrt-rtx:sm89."
+        )
+    module, maker = KINDS[kind].split(":")
+    target: Target = getattr(import_module(module), maker)(kind, detail)
+    return target
+
+
+def default_target() -> str:
+    """`tensorrt` where TensorRT and a GPU are there, else `openvino`."""
+    from engineroom.compile.targets.tensorrt import has_gpu, installed
+
+    return "tensorrt" if installed("tensorrt") and has_gpu() else "openvino"

@@ -1,0 +1,176 @@
+"""The pipeline: export → precision → compile → verify → publish, in order, each leaving a file or an error."""
+
+import shutil
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from engineroom.compile import verify
+from engineroom.compile.export import onnx_from_module
+from engineroom.compile.fingerprint import fingerprint, libraries, machine
+from engineroom.compile.golden import write_golden
+from engineroom.compile.precision import fp16_from_fp32
+from engineroom.compile.report import BuildReport, Log, Stage, Watch
+from engineroom.compile.samples import Reference
+from engineroom.compile.targets import Compiled, Target, target_from_name
+from engineroom.compile.targets.onnx_runtime import runner_from_onnx
+from engineroom.errors import ExportError, ParityError, RepositoryError
+from engineroom.project import Project
+from engineroom.recipe import Recipe
+from engineroom.repository.config import write_configs
+from engineroom.repository.files import sha256, write_atomically
+from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder, Repository
+from engineroom.repository.passport import Artefact, Parity, Passport, Profile, passport_from_file
+from engineroom.repository.publish import explained, publish
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How to build.
+
+    Attributes:
+        targets: Names of the targets, such as `openvino`.
+        force: Build although nothing changed.
+        write_config: Replace the configurations that are there.
+        command: The command that builds this again, for the passport.
+    """
+
+    targets: tuple[str, ...]
+    force: bool = False
+    write_config: bool = False
+    command: str = ""
+
+
+def build(recipe: Recipe, project: Project, options: BuildOptions, watch: Watch) -> BuildReport:
+    """Build a model and publish it as a new version, unless nothing changed.
+
+    Args:
+        recipe: The model.
+        project: Where the work folder and the repository are.
+        options: How to build.
+        watch: Shows progress.
+
+    Raises:
+        EngineRoomError: A stage failed. The repository serves what it served before.
+    """
+    folder = Repository(project.repository).model(recipe.name)
+    mark = fingerprint(recipe)
+    asked = {name: target_from_name(name) for name in options.targets}
+    with explained(folder):
+        write_configs(recipe, folder, overwrite=options.write_config)
+        have = _targets_of_same_build(folder, mark)
+        if have.issuperset(asked) and folder.latest and not options.force:
+            return BuildReport(recipe.name, folder.latest, up_to_date=True)
+        # What an equal build already made stays part of the model: a new version replaces the old one whole.
+        targets = [*asked.values(), *(target_from_name(name) for name in sorted(have - asked.keys()))]
+        work = project.work / recipe.name
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        return _run(recipe, targets, folder, work, Log(watch), _passport(recipe, mark, options))
+
+
+def _run(
+    recipe: Recipe, targets: list[Target], folder: ModelFolder, work: Path, log: Log, passport: Passport
+) -> BuildReport:
+    reference = Reference(recipe)
+    exported, graph = work / "model.onnx", work / GRAPH
+    with log.stage("reference") as stage:
+        stage.note = f"PyTorch answered {sum(case.batch for case in reference.cases)} rows of real samples"
+    with log.stage("export") as stage:
+        notes = onnx_from_module(reference, exported)
+        stage.parity = (_exported_parity(reference, exported),)
+        stage.note, stage.size_bytes = "; ".join(notes), exported.stat().st_size
+    with log.stage("precision") as stage:
+        stage.note = fp16_from_fp32(recipe, exported, graph)
+        stage.size_bytes = graph.stat().st_size
+    files, artefacts = [graph], []
+    for target in targets:
+        compiled, artefact = _artefact(reference, target, graph, work, log)
+        files += [compiled.file, *compiled.companions]
+        artefacts.append(artefact)
+    with log.stage("publish") as stage:
+        write_golden(reference, work / GOLDEN)
+        write_atomically(work / MANIFEST, replace(passport, artefacts=tuple(artefacts)).to_json())
+        version = publish(folder, [*files, work / GOLDEN, work / MANIFEST])
+        stage.note = str(folder.version(version))
+    return BuildReport(recipe.name, version, up_to_date=False, stages=tuple(log.stages))
+
+
+def _exported_parity(reference: Reference, exported: Path) -> Parity:
+    try:
+        return verify.parity(reference, runner_from_onnx(exported))
+    except ParityError as error:
+        raise ExportError(
+            f"{error} The FP32 graph already differs, so the export changed the module: most often a size that it "
+            "takes for a constant, or code that depends on Python values. "
+            "Use x.shape[0] where a number of rows is needed."
+        ) from error
+
+
+def _artefact(reference: Reference, target: Target, graph: Path, work: Path, log: Log) -> tuple[Compiled, Artefact]:
+    with log.stage(f"compile {target.name}") as stage:
+        compiled = target.compile(graph, reference.recipe, work)
+        stage.size_bytes = sum(path.stat().st_size for path in (compiled.file, *compiled.companions))
+        layers = [f"{count} {name} layers" for name, count in sorted(compiled.precision.items())]
+        stage.note = ", ".join([compiled.built_with, *layers])
+    with log.stage(f"verify {target.name}") as verified:
+        proofs = _proofs(reference, target, compiled, graph, verified)
+    artefact = Artefact(
+        file=compiled.file.name,
+        target=target.name,
+        size_bytes=stage.size_bytes,
+        sha256=sha256(compiled.file),
+        built_with=compiled.built_with,
+        seconds=round(stage.seconds, 3),
+        precision=dict(compiled.precision),
+        proven=tuple(proofs),
+        parity=tuple(proofs.values()),
+    )
+    return compiled, artefact
+
+
+def _proofs(reference: Reference, target: Target, compiled: Compiled, graph: Path, stage: Stage) -> dict[str, Parity]:
+    """Parity by element type. The first type must pass; a further one that misses is noted and not used."""
+    proofs: dict[str, Parity] = {}
+    for kind, start in target.runners(compiled, graph, reference.recipe):
+        try:
+            proofs[kind] = verify.parity(reference, start())
+        except ParityError as error:
+            if not proofs:
+                raise ParityError(f"{error} Nothing was published. {ADVICE}") from error
+            stage.note = f"{kind} is not used: {error}"
+    stage.parity = tuple(proofs.values())
+    return proofs
+
+
+ADVICE = (
+    "Right at one batch size only means a size frozen by the export; wrong at all of them, try precision='fp32' in the "
+    "recipe: if that passes, FP16 is what the module does not bear."
+)
+
+
+def _targets_of_same_build(folder: ModelFolder, mark: str) -> set[str]:
+    """Targets of the latest version, if it was built from the same inputs and is whole."""
+    if folder.latest is None:
+        return set()
+    version = folder.version(folder.latest)
+    try:
+        passport = passport_from_file(version / MANIFEST)
+    except RepositoryError:
+        return set()
+    whole = all((version / artefact.file).is_file() for artefact in passport.artefacts) and (version / GOLDEN).is_file()
+    return {artefact.target for artefact in passport.artefacts} if whole and passport.fingerprint == mark else set()
+
+
+def _passport(recipe: Recipe, mark: str, options: BuildOptions) -> Passport:
+    return Passport(
+        model=recipe.name,
+        fingerprint=mark,
+        built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        command=options.command or f"engineroom build {recipe.name}",
+        profile=Profile.of(recipe),
+        tolerance=recipe.tolerance,
+        libraries=libraries(recipe),
+        machine=machine(),
+        artefacts=(),
+    )

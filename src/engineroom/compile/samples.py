@@ -1,0 +1,185 @@
+"""A recipe's samples, checked, and what the PyTorch module answers to them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engineroom.errors import RecipeError
+from engineroom.recipe import Arrays, Axis, Recipe, Tensor
+
+
+@dataclass(frozen=True)
+class Case:
+    """One request of the proof: some rows of one group of samples, and the module's answer.
+
+    Attributes:
+        inputs: Arrays by name, shape (batch, ...).
+        outputs: The module's answer in FP32, by name.
+    """
+
+    inputs: dict[str, npt.NDArray[Any]]
+    outputs: dict[str, npt.NDArray[Any]]
+
+    @property
+    def batch(self) -> int:
+        """Rows in this request."""
+        return len(next(iter(self.inputs.values())))
+
+
+class Reference:
+    """The PyTorch module as the source of truth.
+
+    Args:
+        recipe: The recipe; its module and samples are loaded when they are first needed.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    @cached_property
+    def module(self) -> Any:
+        """The module of the recipe, loaded once."""
+        return module_from_recipe(self.recipe)
+
+    @cached_property
+    def groups(self) -> tuple[Arrays, ...]:
+        """The recipe's samples, checked against its inputs."""
+        return samples_from_recipe(self.recipe)
+
+    @cached_property
+    def batches(self) -> tuple[int, ...]:
+        """Batch sizes of the proof: 1, 2, the optimum and the maximum."""
+        axis = self.recipe.batch
+        return tuple(sorted({size for size in (1, 2, axis.opt, axis.max) if size <= axis.max}))
+
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        """Every group of samples at every batch size of the proof, with the module's answers."""
+        rows = [self.recipe.rows(group, size) for group in self.groups for size in self.batches]
+        return tuple(Case(inputs, self.answer(inputs)) for inputs in rows)
+
+    def golden(self, rows: int = 4) -> Case:
+        """A small case to keep beside the artefacts; every published copy must answer it.
+
+        Args:
+            rows: Rows wanted; fewer where the recipe's largest batch is smaller.
+        """
+        inputs = self.recipe.rows(self.groups[0], min(rows, self.recipe.batch.max))
+        return Case(inputs, self.answer(inputs))
+
+    def answer(self, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
+        """What the module answers.
+
+        Args:
+            inputs: Arrays by name, shape (batch, ...).
+
+        Returns:
+            Outputs by name, shape (batch, ...).
+
+        Raises:
+            RecipeError: The module raises, or its outputs do not fit the recipe.
+        """
+        import torch
+
+        tensors = [torch.from_numpy(np.ascontiguousarray(inputs[tensor.name])) for tensor in self.recipe.inputs]
+        module = self.module  # Loaded before the mode below: a recipe may train its module.
+        try:
+            with torch.inference_mode():
+                answer = module(*tensors)
+        except Exception as error:
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in inputs.items())
+            raise RecipeError(
+                f"{self.recipe.name}: the module raises on its samples ({shapes}): {type(error).__name__}: {error}. "
+                "Its forward must take the inputs in the recipe's order, each with a leading batch axis."
+            ) from error
+        arrays = [tensor.numpy() for tensor in (answer if isinstance(answer, tuple | list) else (answer,))]
+        return self._named(arrays, len(tensors[0]))
+
+    def _named(self, arrays: Sequence[npt.NDArray[Any]], batch: int) -> dict[str, npt.NDArray[Any]]:
+        recipe = self.recipe
+        if len(arrays) != len(recipe.outputs):
+            raise RecipeError(
+                f"{recipe.name}: the module returns {len(arrays)} outputs, the recipe names {len(recipe.outputs)}."
+            )
+        for tensor, array in zip(recipe.outputs, arrays, strict=True):
+            if not _fits(tensor, array, batch):
+                raise RecipeError(
+                    f"{recipe.name}: output '{tensor.name}' of the module is {array.dtype} {array.shape}, "
+                    f"the recipe says {tensor.dtype} {(batch, *tensor.shape)}. Change the recipe or the module."
+                )
+        return {tensor.name: array for tensor, array in zip(recipe.outputs, arrays, strict=True)}
+
+
+def module_from_recipe(recipe: Recipe) -> Any:
+    """Load the recipe's module, in eval mode.
+
+    Raises:
+        RecipeError: The recipe's `module` raises, or returns something else than a `torch.nn.Module`.
+    """
+    import contextlib
+    import io
+
+    import torch
+
+    try:
+        # Model packages like to print and draw bars while they load; the terminal belongs to the command.
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            module = recipe.module()
+    except Exception as error:
+        raise RecipeError(f"{recipe.name}: its module cannot be loaded: {type(error).__name__}: {error}") from error
+    if not isinstance(module, torch.nn.Module):
+        raise RecipeError(f"{recipe.name}: module() returned {type(module).__name__}, a torch.nn.Module was expected.")
+    return module.eval()
+
+
+def samples_from_recipe(recipe: Recipe) -> tuple[Arrays, ...]:
+    """The recipe's samples, checked.
+
+    Raises:
+        RecipeError: They cannot be loaded, are empty, hold NaN, or do not fit the inputs.
+    """
+    try:
+        groups = tuple(recipe.samples())
+    except Exception as error:
+        raise RecipeError(f"{recipe.name}: its samples cannot be loaded: {type(error).__name__}: {error}") from error
+    if not groups:
+        raise RecipeError(f"{recipe.name}: samples() returned nothing. Parity needs at least one real input.")
+    for group in groups:
+        _check_group(recipe, group)
+    return groups
+
+
+def _check_group(recipe: Recipe, group: Arrays) -> None:
+    expected = [tensor.name for tensor in recipe.inputs]
+    if not isinstance(group, Mapping) or sorted(group) != sorted(expected):
+        raise RecipeError(
+            f"{recipe.name}: a group of samples must map exactly {', '.join(expected)} to arrays, got {list(group)}."
+        )
+    if len({len(array) for array in group.values()}) != 1 or not len(group[expected[0]]):
+        raise RecipeError(
+            f"{recipe.name}: arrays of one group of samples must have the same number of rows, at least one."
+        )
+    for tensor in recipe.inputs:
+        array = group[tensor.name]
+        if not _fits(tensor, array, len(array)):
+            raise RecipeError(
+                f"{recipe.name}: samples of '{tensor.name}' are {array.dtype} {array.shape}, "
+                f"the recipe says {tensor.dtype} {('rows', *tensor.shape)}. Change the recipe or its samples."
+            )
+        if not np.all(np.isfinite(array)):
+            raise RecipeError(
+                f"{recipe.name}: samples of '{tensor.name}' hold NaN or infinity. Parity on them would prove nothing."
+            )
+
+
+def _fits(tensor: Tensor, array: npt.NDArray[Any], batch: int) -> bool:
+    if array.dtype.name != tensor.dtype or array.ndim != len(tensor.dims) + 1 or array.shape[0] != batch:
+        return False
+    return all(
+        dim.min <= size <= dim.max if isinstance(dim, Axis) else dim == size
+        for dim, size in zip(tensor.dims, array.shape[1:], strict=True)
+    )

@@ -1,0 +1,90 @@
+"""The `openvino` target: the FP16 graph as OpenVINO IR, for CPUs."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from engineroom.compile.targets import Compiled, Runners
+from engineroom.compile.verify import Runner
+from engineroom.errors import CompileError
+from engineroom.recipe import Arrays, Recipe
+
+
+class OpenVINO:
+    """Compiles for the CPU backend; proven in FP32, and in bf16 where this CPU has AMX."""
+
+    name = "openvino"
+
+    def compile(self, graph: Path, recipe: Recipe, folder: Path) -> Compiled:
+        """Write `model.xml` and `model.bin`.
+
+        Args:
+            graph: The ONNX graph after the precision step.
+            recipe: Its recipe.
+            folder: Where the files go.
+
+        Raises:
+            CompileError: OpenVINO is not installed, or refuses the graph.
+        """
+        openvino = _openvino()
+        path = folder / "model.xml"
+        try:
+            model = openvino.convert_model(str(graph))
+            openvino.save_model(model, str(path), compress_to_fp16=recipe.precision == "fp16")
+        except Exception as error:
+            raise CompileError(
+                f"{recipe.name}: OpenVINO refuses {graph.name}: {str(error).strip().splitlines()[-1]}"
+            ) from error
+        version = openvino.get_version().split("-")[0]
+        return Compiled(path, f"openvino {version}", companions=(path.with_suffix(".bin"),))
+
+    def runners(self, compiled: Compiled, graph: Path, recipe: Recipe) -> Runners:  # noqa: ARG002 - the protocol's
+        """FP32 first, then bf16 where the CPU computes it in hardware."""
+        types = ("f32", "bf16") if has_amx() else ("f32",)
+        return tuple((kind, partial(_runner, compiled.file, kind)) for kind in types)
+
+
+def target(kind: str, detail: str) -> OpenVINO:
+    """The target of a name such as `openvino`.
+
+    Raises:
+        CompileError: Something follows a colon.
+    """
+    if detail:
+        raise CompileError(
+            f"target '{kind}:{detail}' is unknown: {kind} takes nothing after a colon. Use --target {kind}."
+        )
+    return OpenVINO()
+
+
+def has_amx() -> bool:
+    """Whether this CPU multiplies bf16 matrices in hardware (the kernel's flag `amx_bf16`)."""
+    try:
+        return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+
+
+def _runner(path: Path, kind: str) -> Runner:
+    core = _openvino().Core()
+    model = core.read_model(str(path))
+    # Names are the file's: a compiled model merges those of values that a vanished cast connected.
+    inputs = [port.get_any_name() for port in model.inputs]
+    outputs = [port.get_any_name() for port in model.outputs]
+    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": kind})
+
+    def answer(arrays: Arrays) -> Arrays:
+        results = compiled([arrays[name] for name in inputs])
+        return {name: results[index].copy() for index, name in enumerate(outputs)}
+
+    return Runner(f"openvino {kind}", answer)
+
+
+def _openvino() -> Any:
+    try:
+        import openvino
+    except ImportError as error:
+        raise CompileError(
+            "target 'openvino' needs the package openvino. Run: pip install 'engineroom[compile]'"
+        ) from error
+    return openvino

@@ -1,0 +1,96 @@
+"""Verify: an artefact's answers against the PyTorch module's, on real samples, at every batch size of the proof."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engineroom.compile.samples import Case, Reference
+from engineroom.errors import ParityError
+from engineroom.recipe import Arrays, Tolerance
+from engineroom.repository.agreement import Agreement, agreement
+from engineroom.repository.passport import Parity
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Something that computes a model's answers on this machine.
+
+    Attributes:
+        name: What computes, such as `openvino bf16`.
+        answer: From inputs by name, shape (batch, ...), to outputs by name, shape (batch, ...).
+    """
+
+    name: str
+    answer: Callable[[Arrays], Arrays]
+
+
+def parity(reference: Reference, runner: Runner) -> Parity:
+    """Compare a runner with the module, over every case and every output.
+
+    Args:
+        reference: The recipe with its module and samples.
+        runner: What is to be proven.
+
+    Raises:
+        ParityError: An answer misses the recipe's tolerance, has another shape, or does not come at all; the
+            message holds the figures and the batch size.
+    """
+    recipe = reference.recipe
+    found = [
+        _compared(recipe.name, runner, case, name, recipe.tolerance)
+        for case in reference.cases
+        for name in case.outputs
+    ]
+    return Parity(
+        runner=runner.name,
+        batches=reference.batches,
+        max_abs=max(one.max_abs for one in found),
+        mean_abs=max(one.mean_abs for one in found),
+        cosine=min(one.cosine for one in found),
+        top1=None if recipe.tolerance.top1 is None else min(one.top1 for one in found),
+        task=task_scores(reference, runner),
+    )
+
+
+def _compared(model: str, runner: Runner, case: Case, output: str, tolerance: Tolerance) -> Agreement:
+    at = f"{model}: {runner.name} at batch {case.batch}"
+    try:
+        answer = runner.answer(case.inputs)
+        found = agreement(case.outputs[output], answer[output])
+    except ParityError as error:
+        raise ParityError(f"{at}, output '{output}': {error}") from error
+    except Exception as error:
+        raise ParityError(f"{at} gives no answer: {type(error).__name__}: {_first_line(error)}.") from error
+    if missed := found.misses(tolerance):
+        raise ParityError(
+            f"{at}, output '{output}' differs from the PyTorch module: {'; '.join(missed)} "
+            f"(max_abs {found.max_abs:.3g}, mean_abs {found.mean_abs:.3g}, "
+            f"cosine {found.cosine:.6f}, top1 {found.top1:.3f})."
+        )
+    return found
+
+
+def task_scores(reference: Reference, runner: Runner) -> dict[str, float]:
+    """The recipe's task metric for a runner and, as `NAME of the module`, for the module; empty where there is none."""
+    task = reference.recipe.task
+    if task is None:
+        return {}
+    inputs, truth = task.data()
+    return {
+        f"{task.name} of the module": float(
+            task.score(_in_batches(reference.answer, inputs, reference.recipe.batch.max), truth)
+        ),
+        task.name: float(task.score(_in_batches(runner.answer, inputs, reference.recipe.batch.max), truth)),
+    }
+
+
+def _in_batches(answer: Callable[[Arrays], Arrays], inputs: Arrays, size: int) -> Arrays:
+    import numpy as np
+
+    rows = len(next(iter(inputs.values())))
+    parts = [answer({name: array[at : at + size] for name, array in inputs.items()}) for at in range(0, rows, size)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2])[:400]

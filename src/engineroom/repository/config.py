@@ -1,0 +1,205 @@
+"""A recipe as Triton's model configuration: `config.pbtxt` for the GPU container, `configs/cpu.pbtxt` without a GPU.
+
+Both come from one description and go through Triton's own protobuf, so that what is written can be read.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from engineroom.errors import RepositoryError
+from engineroom.recipe import Recipe, Tensor
+from engineroom.repository.files import write_atomically
+from engineroom.repository.layout import ModelFolder
+
+GPU_INSTANCES = 2
+"""Copies on a GPU: one computes while the other copies (Triton's optimization guide, "Model Instances")."""
+
+HEADER = """\
+# {name}: {purpose}
+# Written by `engineroom build` when it was missing; yours to edit from then on. A build checks that it still fits.
+"""
+
+
+BLOCKS = (
+    ("name", "platform", "backend", "default_model_filename"),
+    ("max_batch_size", "dynamic_batching"),
+    ("input", "output"),
+    ("instance_group",),
+)
+"""Fields in the order they are written, a blank line between blocks; others follow."""
+
+
+def gpu_config(recipe: Recipe) -> Any:
+    """The configuration for the GPU container: a TensorRT plan, dynamic batching.
+
+    Returns:
+        A `ModelConfig` message of Triton's protobuf.
+    """
+    config = _contract(recipe)
+    config.platform = "tensorrt_plan"
+    config.default_model_filename = "model.plan"
+    config.instance_group.add(count=GPU_INSTANCES, kind=_group().KIND_GPU)
+    return config
+
+
+def cpu_config(recipe: Recipe) -> Any:
+    """The configuration without a GPU: the OpenVINO backend, the same contract.
+
+    Returns:
+        A `ModelConfig` message of Triton's protobuf.
+    """
+    config = _contract(recipe)
+    config.backend = "openvino"
+    config.default_model_filename = "model.xml"
+    config.instance_group.add(count=recipe.instances, kind=_group().KIND_CPU)
+    return config
+
+
+def write_configs(recipe: Recipe, folder: ModelFolder, *, overwrite: bool = False) -> list[Path]:
+    """Write the configurations and label files that are missing; check those that are there.
+
+    Args:
+        recipe: The model.
+        folder: Its folder in the repository.
+        overwrite: Replace what is there.
+
+    Returns:
+        The files written.
+
+    Raises:
+        RepositoryError: A file that is there cannot be parsed, or does not fit the recipe.
+    """
+    written = []
+    wanted = (
+        (folder.config, gpu_config(recipe), "in the GPU container, FP16 on TensorRT"),
+        (folder.cpu_config, cpu_config(recipe), "without a GPU, on OpenVINO (tritonserver --model-config-name=cpu)"),
+    )
+    for path, config, purpose in wanted:
+        if path.exists() and not overwrite:
+            _check_fits(path, config_from_file(path), config)
+        else:
+            write_atomically(path, text_from_config(config, HEADER.format(name=recipe.name, purpose=purpose)))
+            written.append(path)
+    return written + _write_labels(recipe, folder)
+
+
+def text_from_config(config: Any, header: str = "") -> str:
+    """A configuration as protobuf text, in the order that people read it: what it is, what it takes, how it runs.
+
+    Args:
+        config: A `ModelConfig` message.
+        header: Comment lines before it.
+    """
+    known = {name for block in BLOCKS for name in block}
+    others = tuple(field.name for field, _ in config.ListFields() if field.name not in known)
+    # Field by field: protobuf itself writes them in the order of their numbers.
+    blocks = ("".join(_text_of_field(config, name) for name in block) for block in (*BLOCKS, others))
+    return "\n".join(text for text in (header, *blocks) if text)
+
+
+def _text_of_field(config: Any, name: str) -> str:
+    from google.protobuf import text_format
+
+    alone = type(config)()
+    alone.CopyFrom(config)
+    for field, _ in config.ListFields():
+        if field.name != name:
+            alone.ClearField(field.name)
+    text: str = text_format.MessageToString(alone, use_short_repeated_primitives=True)
+    return text
+
+
+def config_from_file(path: Path) -> Any:
+    """Read a configuration through Triton's protobuf.
+
+    Raises:
+        RepositoryError: The file cannot be read, or is not a model configuration; the message names line and column.
+    """
+    from google.protobuf import text_format
+
+    try:
+        return text_format.Parse(path.read_text(encoding="utf-8"), _protobuf().ModelConfig())
+    except (OSError, UnicodeDecodeError) as error:
+        raise RepositoryError(f"{path}: cannot be read: {error}") from error
+    except text_format.ParseError as error:
+        raise RepositoryError(
+            f"{path}: is not a Triton model configuration: {error}. Mend the line, or delete the file and build again."
+        ) from error
+
+
+def label_file(tensor: Tensor) -> str:
+    """Name of the file with an output's class names, beside `config.pbtxt`."""
+    return f"{tensor.name}_labels.txt"
+
+
+def _contract(recipe: Recipe) -> Any:
+    config = _protobuf().ModelConfig(name=recipe.name, max_batch_size=recipe.batch.max)
+    for tensor in recipe.inputs:
+        config.input.add(name=tensor.name, data_type=_data_type(tensor), dims=tensor.shape or (1,))
+    for tensor in recipe.outputs:
+        labels = label_file(tensor) if tensor.labels else ""
+        config.output.add(
+            name=tensor.name, data_type=_data_type(tensor), dims=tensor.shape or (1,), label_filename=labels
+        )
+    config.dynamic_batching.SetInParent()
+    return config
+
+
+def _data_type(tensor: Tensor) -> Any:
+    names = {"bool": "BOOL", "float16": "FP16", "float32": "FP32", "float64": "FP64"}
+    return _protobuf().DataType.Value(f"TYPE_{names.get(tensor.dtype, tensor.dtype.upper())}")
+
+
+def _check_fits(path: Path, found: Any, wanted: Any) -> None:
+    """Compare what a build must be able to rely on; everything else is the operator's."""
+    if found.name not in ("", wanted.name):
+        raise RepositoryError(
+            f"{path}: says name '{found.name}', the folder and the recipe say '{wanted.name}'. Mend the name."
+        )
+    for side in ("input", "output"):
+        have = {one.name: (one.data_type, tuple(one.dims)) for one in getattr(found, side)}
+        want = {one.name: (one.data_type, tuple(one.dims)) for one in getattr(wanted, side)}
+        if have != want:
+            raise RepositoryError(
+                f"{path}: its {side}s are {_described(have)}, the recipe's are {_described(want)}. "
+                "Mend the file, or say --write-config to write it anew."
+            )
+    if found.max_batch_size > wanted.max_batch_size:
+        raise RepositoryError(
+            f"{path}: max_batch_size {found.max_batch_size} is above the {wanted.max_batch_size} "
+            "that the recipe's batch axis allows. Lower it, or widen the recipe."
+        )
+
+
+def _described(tensors: dict[str, tuple[int, tuple[int, ...]]]) -> str:
+    name_of = _protobuf().DataType.Name
+    return ", ".join(f"{name} {name_of(kind)} {list(dims)}" for name, (kind, dims) in tensors.items()) or "none"
+
+
+def _write_labels(recipe: Recipe, folder: ModelFolder) -> list[Path]:
+    written = []
+    for tensor in recipe.outputs:
+        if tensor.labels is None:
+            continue
+        names = list(tensor.labels())
+        if len(names) != tensor.dims[-1]:
+            raise RepositoryError(
+                f"{recipe.name}: output '{tensor.name}' has {tensor.dims[-1]} classes, "
+                f"labels() gave {len(names)} names."
+            )
+        text = "".join(f"{name}\n" for name in names)
+        path = folder.path / label_file(tensor)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            write_atomically(path, text)
+            written.append(path)
+    return written
+
+
+def _protobuf() -> Any:
+    from tritonclient.grpc import model_config_pb2
+
+    return model_config_pb2
+
+
+def _group() -> Any:
+    return _protobuf().ModelInstanceGroup
