@@ -5,14 +5,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+from engineroom.client import Client
 from engineroom.errors import ServerError, StartupFailed
 from engineroom.repository.layout import MANIFEST, ModelFolder, Repository
 from engineroom.serve import leftovers
-from engineroom.serve.golden import ServedModel, check_model
+from engineroom.serve.endpoint import backend_of, is_ready, loaded_versions
+from engineroom.serve.golden import ServedModel, ask_golden
 from engineroom.serve.log import last_lines, reasons
 from engineroom.serve.ports import Ports, choose_ports
 from engineroom.serve.process import start, stop
@@ -166,7 +166,7 @@ def _server(options: ServerOptions, ports: Ports, log: Path, process: subprocess
 
 def _wait_until_ready(server: Server, options: ServerOptions, run: Path) -> None:
     deadline = time.monotonic() + options.ready_timeout_s
-    while not _is_ready(server.http):
+    while not is_ready(server.http):
         status = server.process.poll()
         if status is not None:
             told = reasons(server.log).replace(str(run / "models"), str(options.repository))
@@ -178,25 +178,12 @@ def _wait_until_ready(server: Server, options: ServerOptions, run: Path) -> None
         time.sleep(POLL_S)
 
 
-def _is_ready(address: str) -> bool:
-    connection = HTTPConnection(address, timeout=5)
-    try:
-        connection.request("GET", "/v2/health/ready")
-        return connection.getresponse().status == HTTPStatus.OK
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
 def _proven(server: Server, models: tuple[ModelFolder, ...]) -> Server:
-    from tritonclient.http import InferenceServerClient
-
-    client = InferenceServerClient(server.http, network_timeout=300.0)
-    try:
-        index = client.get_model_repository_index()
-        ready = {(entry["name"], int(entry["version"])) for entry in index if entry.get("state") == "READY"}
-        served = [check_model(client, model, v) for model in models for name, v in sorted(ready) if name == model.name]
-        return replace(server, models=tuple(served))
-    finally:
-        client.close()
+    loaded = loaded_versions(server.http)
+    served = []
+    with Client(f"http://{server.http}") as client:
+        for model in models:
+            for version in loaded[model.name]:
+                backend = backend_of(server.http, model.name, version)
+                served.append(ServedModel(model.name, version, backend, ask_golden(client, model, version)))
+    return replace(server, models=tuple(served))

@@ -26,12 +26,15 @@ Array = npt.NDArray[Any]
 LARGE_BYTES = 256 * 2**20
 """Weights beyond this are compiled once only: every compiled size has its own copy of them."""
 
+USUAL = 8
 GAIN = 0.97
-"""A doubled batch must bring the time of a row below this share of what it was, or no larger one is tried."""
+SLOW_S = 0.5
+"""Sizes are doubled up to the usual one, and on while that brings the time of a row below this share of the best so
+far; a batch that takes so many seconds is never doubled."""
 
-TRIALS = 5
-TRIAL_S = 0.2
-"""How often a size is timed, and when that is enough."""
+TRIALS = (2, 5)
+TRIAL_S = 0.1
+"""How often a size is timed at least and at most, and the time after which it is enough."""
 
 TRITON_TYPES = {
     "boolean": "TYPE_BOOL",
@@ -122,7 +125,8 @@ class Runner:
         self.plans: list[tuple[int, ...]] = []
         limit = config["max_batch_size"]
         if limit and _only_batch_varies(model) and _weight_bytes(model) <= LARGE_BYTES:
-            self.room = [np.zeros((2 * limit, *_row(model, name)), _dtype(model, name)) for name in self.inputs]
+            self.room = [_room(model.input(name), 2 * limit) for name in self.inputs]
+            self.answers = [_room(model.output(name), 2 * limit) for name in self.outputs]
             self.plans = cheapest_plans(self._compile_sizes(model, _sizes(config, limit), properties), limit)
         else:
             self.requests[0] = ov.Core().compile_model(model, "CPU", properties).create_infer_request()
@@ -132,11 +136,11 @@ class Runner:
         times: dict[int, float] = {}
         for size in sizes:
             fixed = model.clone()
-            fixed.reshape({name: [size, *_row(model, name)] for name in self.inputs})
+            fixed.reshape({name: [size, *_row(model.input(name))] for name in self.inputs})
             self.requests[size] = core.compile_model(fixed, "CPU", properties).create_infer_request()
             before = min((seconds / rows for rows, seconds in times.items()), default=float("inf"))
             times[size] = self._time(size)
-            if times[size] / size > GAIN * before:
+            if times[size] > SLOW_S or (size >= USUAL and times[size] / size > GAIN * before):
                 break
         return times
 
@@ -144,7 +148,7 @@ class Runner:
         arrays = [room[:size] for room in self.room]
         self._infer(size, arrays)
         times: list[float] = []
-        while len(times) < TRIALS and sum(times) < TRIAL_S:
+        while len(times) < TRIALS[0] or (len(times) < TRIALS[1] and sum(times) < TRIAL_S):
             start = time.monotonic()
             self._infer(size, arrays)
             times.append(time.monotonic() - start)
@@ -163,17 +167,19 @@ class Runner:
         if not self.plans:
             joined = [arrays[0] if len(calls) == 1 else np.concatenate(arrays) for arrays in zip(*calls)]  # noqa: B905
             return self._infer(0, joined)
-        rows = sum(len(arrays[0]) for arrays in calls)
-        plan = self.plans[rows]
-        filled = self._gather(calls, rows, sum(plan))
-        parts = []
+        count = sum(len(arrays[0]) for arrays in calls)
+        plan = self.plans[count]
+        filled = self._gather(calls, count, sum(plan))
+        if len(plan) == 1:
+            return self._infer(plan[0], [array[: plan[0]] for array in filled])
         start = 0
         for size in plan:
-            parts.append(self._infer(size, [array[start : start + size] for array in filled]))
+            rows = slice(start, start + size)
+            # Copied at once: the same size, run again, writes to the same memory.
+            for answer, part in zip(self.answers, self._infer(size, [array[rows] for array in filled])):  # noqa: B905
+                answer[rows] = part
             start += size
-        if len(parts) == 1:
-            return parts[0]
-        return [np.concatenate(part) for part in zip(*parts)]  # noqa: B905
+        return self.answers
 
     def _gather(self, calls: list[list[Array]], rows: int, padded: int) -> list[Array]:
         if len(calls) == 1 and rows == padded:
@@ -273,12 +279,12 @@ def _sizes(config: dict[str, Any], limit: int) -> list[int]:
     return [2**power for power in range(limit.bit_length()) if 2**power <= limit]
 
 
-def _row(model: ov.Model, name: str) -> list[int]:
-    return [size.get_length() for size in list(model.input(name).get_partial_shape())[1:]]
+def _row(port: Any) -> list[int]:
+    return [size.get_length() for size in list(port.get_partial_shape())[1:]]
 
 
-def _dtype(model: ov.Model, name: str) -> Any:
-    return model.input(name).get_element_type().to_dtype()
+def _room(port: Any, rows: int) -> Array:
+    return np.zeros((rows, *_row(port)), port.get_element_type().to_dtype())
 
 
 def _error(message: str) -> Any:
