@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engineroom.errors import BadInput, GoldenMismatch, RepositoryError
-from engineroom.load.served import ServedModel
+from engineroom.errors import GoldenMismatch, RepositoryError
 from engineroom.recipe import Tolerance
 from engineroom.repository.layout import GOLDEN, MANIFEST, Repository
 from engineroom.repository.passport import passport_from_file
@@ -69,25 +68,6 @@ class Golden:
                 raise GoldenMismatch(
                     f"{self.model}: output '{name}' is {error:.3g} off its golden answer, "
                     f"{self.tolerance.max_abs:.3g} is allowed."
-                )
-
-    def check_inputs(self, served: ServedModel) -> None:
-        """Pass where the inputs are what the server declares.
-
-        Raises:
-            BadInput: A name, dtype or shape differs.
-        """
-        from tritonclient.utils import np_to_triton_dtype
-
-        ours = {name: (np_to_triton_dtype(array.dtype), array.shape[1:]) for name, array in self.inputs.items()}
-        for tensor in served.inputs:
-            dtype, dims = ours.get(tensor.name, ("", ()))
-            fits = len(dims) == len(tensor.dims) and all(b in (-1, a) for a, b in zip(dims, tensor.dims, strict=True))
-            if dtype != tensor.datatype or not fits:
-                given = f"{dtype} {dims}" if dtype else "nothing"
-                raise BadInput(
-                    f"{self.model}: golden has {given} for input '{tensor.name}', the server takes "
-                    f"{tensor.datatype} {tensor.dims}. Serve the repository that the golden file is from."
                 )
 
 

@@ -75,7 +75,5 @@ def _failure(status: int, output: str, run: PerfRun) -> LoadError:
     if "doesn't match expected output" in output or "size doesn't match" in output:
         return LoadError(f"{name}: an answer differs from the validation data. Build or serve the right version.")
     reason = re.search(r"(?:had error|error): (.+)", output, re.IGNORECASE)
-    lines = output.strip().splitlines() or ["no reason given"]
-    return LoadError(
-        f"{name}: perf_analyzer at {run.endpoint} ended with status {status}: {reason[1] if reason else lines[-1]}"
-    )
+    last = reason[1] if reason else (output.strip().splitlines() or ["no reason given"])[-1]
+    return LoadError(f"{name}: perf_analyzer at {run.served.address.url} ended with status {status}: {last}")

@@ -49,7 +49,7 @@ def _result(row: dict[str, str], block: str, run: PerfRun, conditions: Condition
     return LoadResult(
         tool="perf_analyzer",
         model=run.served.name,
-        protocol=run.endpoint.protocol,
+        protocol=run.served.address.scheme,
         offered=Offered("rate" if run.rate else "concurrency", _number(row, 0)),
         # The reported throughput is the count over the time of the windows that agreed.
         duration_s=requests * run.batch / float(row["Inferences/Second"]),

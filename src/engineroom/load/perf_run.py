@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engineroom.errors import BadInput
-from engineroom.load.served import Endpoint, ServedModel
+from engineroom.load.served import ServedModel
 
 
 @dataclass(frozen=True)
@@ -13,8 +13,7 @@ class PerfRun:
     """What to measure.
 
     Attributes:
-        endpoint: The server.
-        served: The model, as the server declares it.
+        served: The model, as its server declares it.
         batch: Rows of one request.
         concurrency: Requests in flight, `start[:end[:step]]`.
         rate: Requests per second instead, `start[:end[:step]]`, sent at Poisson intervals.
@@ -26,7 +25,6 @@ class PerfRun:
         trials: Most windows at one load.
     """
 
-    endpoint: Endpoint
     served: ServedModel
     batch: int = 1
     concurrency: str = "1"
@@ -42,7 +40,8 @@ class PerfRun:
         self.served.check_batch(self.batch)
         levels_in_range(self.rate or self.concurrency)
         named = {shape.partition(":")[0] for shape in self.shapes}
-        unsized = [one.name for one in self.served.inputs if -1 in one.dims and one.name not in named]
+        inputs = self.served.metadata.inputs
+        unsized = [one.name for one in inputs if -1 in one.shape and one.name not in named]
         if unsized and not self.input_data:
             raise BadInput(
                 f"{self.served.name}: the size of {', '.join(unsized)} varies. "
@@ -62,7 +61,7 @@ class PerfRun:
         """
         # No --profile-export-file: it writes every request's tensors out as numbers, which takes a third of the
         # throughput even for small ones. No --request-count: its time is rounded up to whole windows.
-        options = ["-m", self.served.name, "-i", self.endpoint.protocol, "-u", self.endpoint.address]
+        options = ["-m", self.served.name, "-i", self.served.address.scheme, "-u", self.served.address.netloc]
         options += ["-b", str(self.batch), "-p", str(self.window_ms), "-r", str(self.trials)]
         options += ["-s", f"{self.stability_percent:g}", "-f", str(report), "--verbose-csv"]
         options += ["--shared-memory", self.shared_memory]

@@ -1,0 +1,161 @@
+"""`engineroom load`: measure a running server."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engineroom.load.result import LoadResult, json_from_results, results_to_file
+from engineroom.load.table import text_from_results
+from engineroom.load.thresholds import Thresholds
+from engineroom.project import Project
+
+if TYPE_CHECKING:
+    from engineroom.load.samples import Samples
+    from engineroom.load.served import ServedModel
+
+PROTOCOL = click.Choice(["grpc", "http"])
+FILE = click.Path(path_type=Path, dir_okay=False)
+ABOVE_0 = click.FloatRange(min=0, min_open=True)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to become of a measurement.
+
+    Attributes:
+        thresholds: What the exit status depends on.
+        as_json: Print JSON instead of a table.
+        output: File for the results, or None.
+        picture: File for the picture of the latencies, or None.
+    """
+
+    thresholds: Thresholds
+    as_json: bool
+    output: Path | None
+    picture: Path | None = None
+
+
+@click.group()
+def load() -> None:
+    """Measure a running server: figures with their conditions, and limits that decide the exit status."""
+
+
+def _common(command: Callable[..., None]) -> Callable[..., None]:
+    """The options every tool has."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print the results as JSON."),
+        click.option("--output", type=FILE, help="Also write the results, as JSON."),
+        click.option("--max-p99-ms", type=ABOVE_0, help="Exit with 1 where the 99th percentile is above."),
+        click.option("--max-p95-ms", type=ABOVE_0, help="Exit with 1 where the 95th percentile is above."),
+        click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Rows of one request."),
+        click.option("--protocol", type=PROTOCOL, help="[default: the URL's, else grpc]"),
+        click.option("--url", help="The server. [default: this machine, Triton's own port]"),
+    ):
+        command = option(command)
+    return command
+
+
+@load.command("perf-analyzer")
+@click.argument("name")
+@_common
+@click.option("--concurrency", default="1", show_default=True, help="Requests in flight: START[:END[:STEP]].")
+@click.option("--rate", help="Requests per second instead, at Poisson intervals: START[:END[:STEP]].")
+@click.option("--input-data", help="`golden`, or a file in perf_analyzer's form. [default: random]")
+@click.option("--shape", "shapes", multiple=True, metavar="NAME:SIZES", help="Sizes of a dynamic input; repeatable.")
+@click.option("--shared-memory", type=click.Choice(["none", "system"]), default="none", show_default=True)
+@click.option("--window-ms", type=click.IntRange(100), default=1000, show_default=True, help="One measurement window.")
+@click.option("--stability-percent", type=ABOVE_0, default=20.0, show_default=True, help="Three windows must agree so.")
+@click.option("--trials", type=click.IntRange(3), default=10, show_default=True, help="Most windows at one load.")
+def perf_analyzer(name: str, max_p95_ms: float | None, max_p99_ms: float | None, **given: Any) -> None:
+    """Measure model NAME with NVIDIA's perf_analyzer, at one load after the other."""
+    import tempfile
+
+    from engineroom.load.perf_analyzer import measure_with_perf_analyzer
+    from engineroom.load.perf_binary import find_perf_analyzer
+    from engineroom.load.perf_run import PerfRun
+    from engineroom.load.served import address_from_options, served_model
+
+    wanted = Wanted(Thresholds(max_p95_ms, max_p99_ms), given.pop("as_json"), given.pop("output"))
+    tool = find_perf_analyzer()
+    served = served_model(address_from_options(given.pop("url"), given.pop("protocol")), name)
+    with tempfile.TemporaryDirectory(prefix="engineroom-input-") as folder:
+        data = _input_data(given.pop("input_data"), served, Path(folder))
+        run = PerfRun(served, input_data=data, **given)
+        _finish(measure_with_perf_analyzer(tool, run, _command()), wanted)
+
+
+def _input_data(text: str | None, served: "ServedModel", folder: Path) -> Path | None:
+    from engineroom.client.check import checked
+    from engineroom.load.golden import golden_from_repository
+    from engineroom.load.perf_input import input_file
+    from engineroom.repository.layout import Repository
+
+    if text != "golden":
+        return Path(text).resolve() if text else None
+    golden = golden_from_repository(Repository(Project.find().repository), served.name)
+    checked(served.metadata, golden.batch(0, 1).inputs)
+    return input_file(golden.inputs, None, folder / "golden.json")
+
+
+@load.command("install-perf-analyzer")
+@click.option("--json", "as_json", is_flag=True, help="Print where it is as JSON.")
+def install_perf_analyzer(as_json: bool) -> None:
+    """Install NVIDIA's perf_analyzer for this user, with the C library it needs where the system's is older."""
+    import json
+
+    from engineroom.load.perf_install import install_perf_analyzer as install
+
+    if not as_json:
+        click.echo("installing perf_analyzer, unless it is there already", err=True)
+    tool = install()
+    found = {"version": tool.version, "path": tool.origin, "command": list(tool.command)}
+    click.echo(json.dumps(found) if as_json else f"perf_analyzer {tool.version} runs: {tool.origin}")
+
+
+@load.command("locust")
+@click.argument("name")
+@_common
+@click.option("--users", type=click.IntRange(1), default=8, show_default=True, help="Closed loops.")
+@click.option("--seconds", type=click.IntRange(1), default=10, show_default=True, help="Time to measure.")
+@click.option("--timeout-s", type=ABOVE_0, default=30.0, show_default=True, help="Longest wait for an answer.")
+@click.option("--max-failure-ratio", type=click.FloatRange(0, 1), default=0.0, show_default=True)
+@click.option("--picture", type=FILE, help="Draw the distribution of the latencies into a PNG file.")
+def locust(name: str, as_json: bool, output: Path | None, picture: Path | None, **given: Any) -> None:
+    """Measure model NAME with the project's perf/locustfile.py: golden inputs, every answer compared."""
+    from engineroom.load.locust_run import LocustRun, measure_with_locust
+    from engineroom.load.served import address_from_options
+
+    limits = Thresholds(given.pop("max_p95_ms"), given.pop("max_p99_ms"), given.pop("max_failure_ratio"))
+    run = LocustRun(address_from_options(given.pop("url"), given.pop("protocol")), name, **given)
+    result, samples = measure_with_locust(run, Project.find(), _command())
+    if output:
+        result = _with_samples(result, samples, output)
+    if picture:
+        from engineroom.load.report import picture_from_samples
+
+        picture_from_samples(samples.latency_ms, result, picture)
+    _finish((result,), Wanted(limits, as_json, output, picture))
+
+
+def _with_samples(result: LoadResult, samples: "Samples", output: Path) -> LoadResult:
+    from engineroom.load.samples import samples_to_file
+
+    beside = output.with_suffix(".samples.npz")
+    samples_to_file(samples, beside)
+    return replace(result, samples=beside.name)
+
+
+def _command() -> str:
+    return " ".join(["engineroom", *sys.argv[1:]])
+
+
+def _finish(results: tuple[LoadResult, ...], wanted: Wanted) -> None:
+    """Write and print first, then judge: a missed limit is a result too."""
+    if wanted.output:
+        results_to_file(results, wanted.output)
+    click.echo(json_from_results(results) if wanted.as_json else text_from_results(results), nl=False)
+    wanted.thresholds.check(results)

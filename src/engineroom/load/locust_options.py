@@ -1,0 +1,65 @@
+"""The options that our Locust file adds to Locust's own, and what they come to."""
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
+from pathlib import Path
+
+from engineroom.errors import BadInput
+from engineroom.load.thresholds import Thresholds
+
+
+@dataclass(frozen=True)
+class SuiteOptions:
+    """What a Locust run is to do, beside Locust's own options.
+
+    Attributes:
+        host: Locust's `--host`: the server, as `grpc://HOST:PORT` or `http://HOST:PORT`.
+        model: The model to ask.
+        batch: Rows of one request.
+        timeout_s: Longest wait for an answer; what takes longer is a failure.
+        thresholds: What decides the exit status.
+        result: File for the result; None writes none.
+    """
+
+    host: str
+    model: str
+    batch: int
+    timeout_s: float
+    thresholds: Thresholds
+    result: Path | None
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Listener for Locust's `init_command_line_parser`."""
+    group = parser.add_argument_group("engineroom")
+    group.add_argument("--model", default="", help="Model to ask, as it is called on the server.")
+    group.add_argument("--batch", type=int, default=1, help="Rows of one request.")
+    group.add_argument("--timeout-s", type=float, default=30.0, help="Longest wait for an answer, in seconds.")
+    group.add_argument("--max-p95-ms", type=float, help="Exit with 1 where the 95th percentile is above.")
+    group.add_argument("--max-p99-ms", type=float, help="Exit with 1 where the 99th percentile is above.")
+    group.add_argument("--max-failure-ratio", type=float, default=0.0, help="Exit with 1 where more requests fail.")
+    group.add_argument("--result", default="", help="JSON file for the result; the samples go beside it.")
+
+
+def options_from_locust(parsed: Namespace, host: str | None) -> SuiteOptions:
+    """Read the options.
+
+    Args:
+        parsed: Locust's `environment.parsed_options`.
+        host: Locust's `environment.host`.
+
+    Raises:
+        BadInput: The model or the host is missing.
+    """
+    if not parsed.model:
+        raise BadInput("no model is named. Say --model NAME, as in: locust -f perf/locustfile.py --model digits")
+    if not host:
+        raise BadInput("no server is named. Say --host grpc://127.0.0.1:8001 or --host http://127.0.0.1:8000.")
+    return SuiteOptions(
+        host=host,
+        model=parsed.model,
+        batch=parsed.batch,
+        timeout_s=parsed.timeout_s,
+        thresholds=Thresholds(parsed.max_p95_ms, parsed.max_p99_ms, parsed.max_failure_ratio),
+        result=Path(parsed.result) if parsed.result else None,
+    )

@@ -1,0 +1,274 @@
+"""What stands behind `perf/locustfile.py`: preparing requests, keeping every sample, judging at the end."""
+
+import itertools
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import click
+
+from engineroom.errors import BadInput, EngineRoomError, LoadError
+from engineroom.load.conditions import conditions_of_now
+from engineroom.load.golden import golden_from_repository
+from engineroom.load.locust_options import SuiteOptions, add_options, options_from_locust
+from engineroom.load.locust_wire import Caller, Request, connect, requests_from_golden
+from engineroom.load.result import LoadResult, Offered, results_to_file
+from engineroom.load.samples import Recorder, Samples, latency_from_samples, samples_to_file
+from engineroom.load.served import ServedModel, Spent, address_from_options, served_model, time_spent
+from engineroom.load.table import text_from_results
+from engineroom.project import Project
+from engineroom.repository.layout import Repository
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that is ready to begin.
+
+    Attributes:
+        options: What was asked for.
+        served: The model on its server.
+        requests: What users send, in turn.
+    """
+
+    options: SuiteOptions
+    served: ServedModel
+    requests: tuple[Request, ...]
+
+
+def plan_from_options(options: SuiteOptions, repository: Repository) -> Plan:
+    """Ask the server for the model and prepare requests from its golden inputs.
+
+    Raises:
+        EngineRoomError: The server or the model is not there, or the golden inputs are not what the model takes.
+    """
+    served = served_model(address_from_options(options.host, None), options.model)
+    served.check_batch(options.batch)
+    golden = golden_from_repository(repository, options.model)
+    return Plan(options, served, requests_from_golden(golden, served, options.batch))
+
+
+@dataclass
+class Measured:
+    """What a run has gathered so far.
+
+    Attributes:
+        recorder: Every request.
+        users: How many send.
+        begin_s: When the last user had been started, monotonic; infinite before.
+        end_s: When the users were told to stop, monotonic; infinite before.
+        spent: Triton's counters at the beginning.
+    """
+
+    recorder: Recorder = field(default_factory=Recorder)
+    users: int = 0
+    begin_s: float = float("inf")
+    end_s: float = float("inf")
+    spent: Spent | None = None
+
+
+class Suite:
+    """The state of one Locust process: a plan, what was measured, and Locust's events that lead from one to the next.
+
+    Args:
+        events: Locust's events of the process.
+    """
+
+    def __init__(self, events: Any) -> None:
+        self.plan: Plan | None = None
+        self.problem: EngineRoomError = BadInput("nothing is prepared. Name a model and a server.")
+        self.measured = Measured()
+        self.result: LoadResult | None = None
+        self.verdict: EngineRoomError | None = None
+        events.init_command_line_parser.add_listener(add_options)
+        events.init.add_listener(self._on_init)
+        events.test_start.add_listener(self._on_test_start)
+        events.spawning_complete.add_listener(self._on_spawning_complete)
+        events.test_stopping.add_listener(self._on_test_stopping)
+        events.test_stop.add_listener(self._on_test_stop)
+        events.quitting.add_listener(self._on_quitting)
+        events.quit.add_listener(self._on_quit)
+
+    def connect(self) -> Caller:
+        """A connection for one user, warmed up by one right answer that is not measured.
+
+        Raises:
+            StopTest: Nothing is prepared, or the answer is wrong or missing. Locust prints its text and stops.
+        """
+        from locust.exception import StopTest
+
+        try:
+            if self.plan is None:
+                raise self.problem
+            caller = connect(self.plan.served.address, self.plan.options.timeout_s)
+            request = self.plan.requests[0]
+            request.golden.check(caller.send(request))
+        except EngineRoomError as error:
+            raise StopTest(str(error)) from error
+        return caller
+
+    def requests(self) -> Iterator[Request]:
+        """The prepared requests, round and round."""
+        return itertools.cycle(self.plan.requests if self.plan else ())
+
+    def send(self, environment: Any, caller: Caller, request: Request) -> None:
+        """Send a request, compare the answer, and report both to Locust and to the result.
+
+        Args:
+            environment: Locust's.
+            caller: The user's connection.
+            request: What to send.
+        """
+        sent_s = time.perf_counter()
+        failure: EngineRoomError | None = None
+        try:
+            answer = caller.send(request)
+        except EngineRoomError as error:
+            failure = error
+        latency_ms = (time.perf_counter() - sent_s) * 1000
+        if failure is None:
+            failure = request.mismatch(answer)
+        self.measured.recorder.add(sent_s, latency_ms, failure is not None)
+        environment.events.request.fire(
+            request_type=self._protocol,
+            name=request.model,
+            response_time=latency_ms,
+            response_length=0 if failure else sum(array.nbytes for array in answer.values()),
+            exception=failure,
+        )
+
+    @property
+    def _protocol(self) -> str:
+        return self.plan.served.address.scheme if self.plan else ""
+
+    def _on_init(self, environment: Any, **_: Any) -> None:
+        _show_short_latencies()
+        options = environment.parsed_options
+        if options is None or options.master or options.worker:
+            _end(
+                LoadError("this suite keeps every sample in one process. Leave --master, --worker and --processes out.")
+            )
+        elif environment.web_ui is None:
+            try:
+                self._prepare(environment)
+            except EngineRoomError as error:
+                _end(error)
+
+    def _prepare(self, environment: Any) -> None:
+        assert environment.parsed_options is not None, "checked when Locust started"  # noqa: S101
+        options = options_from_locust(environment.parsed_options, environment.host)
+        self.plan = plan_from_options(options, Repository(Project.find().repository))
+        # Requests in flight at the end are waited for: leaving out the slowest would flatter the tail.
+        environment.stop_timeout = max(environment.stop_timeout, options.timeout_s + 1)
+
+    def _on_test_start(self, environment: Any, **_: Any) -> None:
+        self.measured = Measured()
+        # On Locust's page, the server and the options may be others at every start.
+        if environment.web_ui is not None:
+            self.plan = None
+            try:
+                self._prepare(environment)
+            except EngineRoomError as error:
+                self.problem = error
+
+    def _on_spawning_complete(self, user_count: int, **_: Any) -> None:
+        if self.plan is not None:
+            self.measured.users = user_count
+            self.measured.spent = _spent(self.plan.served)
+            self.measured.begin_s = time.perf_counter()
+
+    def _on_test_stopping(self, **_: Any) -> None:
+        self.measured.end_s = time.perf_counter()
+
+    def _on_test_stop(self, environment: Any, **_: Any) -> None:
+        if self.plan is None:
+            return
+        try:
+            self.result = _result(self.plan, self.measured)
+            self.plan.options.thresholds.check((self.result,))
+        except EngineRoomError as error:
+            self.verdict = error
+        environment.process_exit_code = 1 if self.verdict else 0
+        if environment.web_ui is not None:
+            self._report()
+
+    def _on_quitting(self, environment: Any, **_: Any) -> None:
+        # After Ctrl-C, Locust decides the exit status before it stops the users.
+        if environment.runner is not None:
+            environment.runner.stop()
+
+    def _on_quit(self, **_: Any) -> None:
+        # The last of Locust's events, after its own tables.
+        self._report()
+
+    def _report(self) -> None:
+        if self.result is not None:
+            click.echo("\n" + text_from_results((self.result,)))
+        if self.verdict is not None:
+            click.echo(f"error: {self.verdict}", err=True)
+        self.result, self.verdict = None, None
+
+
+def _result(plan: Plan, measured: Measured) -> LoadResult:
+    """Sum a run up, and write it where it is wanted."""
+    samples = measured.recorder.samples().between(measured.begin_s, measured.end_s)
+    if not len(samples):
+        raise LoadError(
+            f"{plan.served.name}: the run ended before a request was measured. See above, or run for longer."
+        )
+    spent = _spent(plan.served)
+    versions = {"locust": _locust_version(), "server": plan.served.server, plan.served.name: plan.served.version}
+    result = LoadResult(
+        tool="locust",
+        model=plan.served.name,
+        protocol=plan.served.address.scheme,
+        offered=Offered("users", measured.users),
+        duration_s=samples.last_end_s - measured.begin_s,
+        requests=len(samples),
+        failures=int(samples.failed.sum()),
+        rows_per_request=plan.options.batch,
+        latency=latency_from_samples(samples.latency_ms),
+        conditions=conditions_of_now(" ".join(["locust", *sys.argv[1:]]), versions),
+        server=spent.since(measured.spent) if spent and measured.spent else None,
+    )
+    return _written(result, samples, plan.options)
+
+
+def _spent(served: ServedModel) -> Spent | None:
+    """Triton's counters; None where the server is gone, which the failed requests tell already."""
+    try:
+        return time_spent(served)
+    except LoadError:
+        return None
+
+
+def _written(result: LoadResult, samples: Samples, options: SuiteOptions) -> LoadResult:
+    if options.result is None:
+        return result
+    beside = options.result.with_suffix(".samples.npz")
+    samples_to_file(samples, beside)
+    result = replace(result, samples=beside.name)
+    results_to_file((result,), options.result)
+    return result
+
+
+def _locust_version() -> str:
+    from importlib.metadata import version
+
+    return version("locust")
+
+
+def _show_short_latencies() -> None:
+    """Let Locust keep three digits: it rounds to whole milliseconds, and by default a fast model is all zeros."""
+    from locust import stats
+
+    def three_digits(response_time: float) -> float:
+        return float(f"{response_time:.3g}")
+
+    stats.bucket_response_time = three_digits  # type: ignore[assignment]
+
+
+def _end(error: EngineRoomError) -> None:
+    click.echo(f"error: {error}", err=True)
+    sys.exit(1)
