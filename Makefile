@@ -2,12 +2,15 @@
 #
 # Variables:
 #   PYTHON  interpreter that makes the environment (3.10 to 3.13)
-#   TORCH   what pip is asked for; a GPU user names another build, for example
-#           make demo TORCH="torch==2.13.0 --index-url <the CUDA index of PyTorch>"
+#   TORCH   what pip is asked for as PyTorch. The default takes the build that your package index offers;
+#           name another one with pip's own words: make demo TORCH="torch==2.13.0 --index-url ADDRESS"
+#   VENV    where the environment is made
+#   TESTS   what `make test` runs, such as TESTS=tests/client
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.10 || command -v python3)
 TORCH ?= torch==2.13.0
 VENV ?= .venv
+TESTS ?= tests
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
@@ -21,8 +24,44 @@ install: $(READY) ## make the environment, with the versions in constraints.txt
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.10 to 3.13 found. Install one, or say make PYTHON=/path/to/python"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt $(TORCH)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[compile,rtx,perf,models,dev]"
+	@test -x $(BIN)/python || { echo "making the environment $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing pip and $(TORCH)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pip
+	@$(BIN)/python -m pip install --quiet -c constraints.txt $(TORCH)
+	@echo "installing engineroom and what it builds, measures and is tested with"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[compile,rtx,perf,models,dev]"
 	@touch $@
+
+build: install ## compile the models into model_repository/ (quick when nothing changed)
+	@$(BIN)/engineroom build
+
+server: install ## install the embedded Triton server (once for all projects)
+	@$(BIN)/engineroom server install
+
+serve: build server ## serve the models on 127.0.0.1 until Ctrl-C
+	@$(BIN)/engineroom serve
+
+demo: build server ## build, serve, classify photographs, measure, stop
+	@$(BIN)/python client/demo.py
+
+test: install server ## every test, with real servers, engines and load
+	@$(BIN)/engineroom load install-perf-analyzer
+	@$(BIN)/python -m pytest $(TESTS)
+
+lint: install ## style, types, import directions, file and function walls
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q tests/house
+
+format: install ## put the code into the house's form
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: build server ## figures with their conditions; takes minutes, wants a quiet machine
+	@$(BIN)/python perf/bench.py
+
+clean: ## remove the environment, work files and published versions (never recipes or configurations)
+	rm -rf $(VENV) .engineroom out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find model_repository -mindepth 2 -maxdepth 2 -type d -name '[0-9]*' -exec rm -rf {} +

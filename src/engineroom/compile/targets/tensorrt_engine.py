@@ -20,41 +20,47 @@ def runner_from_plan(trt: Any, path: Path) -> Runner:
     """
     import torch
 
-    from engineroom.compile.targets.tensorrt import messages
-
     if not torch.cuda.is_available():
         raise CompileError(
             f"{path}: this PyTorch ({torch.__version__}) has no CUDA, so the engine cannot be run. "
             "Install a CUDA build of torch."
         )
-    said = messages(trt)
-    runtime = trt.Runtime(said.logger)
-    engine = runtime.deserialize_cuda_engine(path.read_bytes())
-    if engine is None:
-        raise CompileError(f"{path}: does not load on {torch.cuda.get_device_name()}: {said.take()}")
-    context = engine.create_execution_context()
-    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-    inputs_first = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
-    outputs = [name for name in names if name not in inputs_first]
+    return Runner(f"{trt.__name__} {torch.cuda.get_device_name()}", _Engine(trt, path).answer)
 
-    def answer(inputs: Arrays) -> Arrays:
-        on_gpu = {name: torch.from_numpy(inputs[name]).cuda() for name in inputs_first}
-        for name, tensor in on_gpu.items():
-            context.set_input_shape(name, tuple(tensor.shape))
-        for name in outputs:
-            dtype = torch_dtype(engine.get_tensor_dtype(name).name)
-            on_gpu[name] = torch.empty(tuple(context.get_tensor_shape(name)), dtype=dtype, device="cuda")
-        for name, tensor in on_gpu.items():
-            context.set_tensor_address(name, tensor.data_ptr())
+
+class _Engine:
+    """An engine with its runtime and one execution context; a context does not outlive the other two."""
+
+    def __init__(self, trt: Any, path: Path) -> None:
+        from engineroom.compile.targets.tensorrt import messages
+
+        self.path, self.said = path, messages(trt)
+        self.runtime = trt.Runtime(self.said.logger)
+        self.engine = self.runtime.deserialize_cuda_engine(path.read_bytes())
+        if self.engine is None:
+            raise CompileError(f"{path}: does not load on the GPU of this machine: {self.said.take()}")
+        self.context = self.engine.create_execution_context()
+        names = [self.engine.get_tensor_name(index) for index in range(self.engine.num_io_tensors)]
+        self.inputs = [name for name in names if self.engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
+        self.outputs = [name for name in names if name not in self.inputs]
+
+    def answer(self, inputs: Arrays) -> Arrays:
+        """Run one batch; arrays by name, shape (batch, ...), on the CPU in and out."""
+        import torch
+
+        tensors = {name: torch.from_numpy(inputs[name]).cuda() for name in self.inputs}
+        for name, tensor in tensors.items():
+            self.context.set_input_shape(name, tuple(tensor.shape))
+        for name in self.outputs:
+            dtype = torch_dtype(self.engine.get_tensor_dtype(name).name)
+            tensors[name] = torch.empty(tuple(self.context.get_tensor_shape(name)), dtype=dtype, device="cuda")
+        for name, tensor in tensors.items():
+            self.context.set_tensor_address(name, tensor.data_ptr())
         stream = torch.cuda.current_stream()
-        if not context.execute_async_v3(stream.cuda_stream):
-            raise CompileError(f"{path}: the engine did not run: {said.take()}")
+        if not self.context.execute_async_v3(stream.cuda_stream):
+            raise CompileError(f"{self.path}: the engine did not run: {self.said.take()}")
         stream.synchronize()
-        return {name: on_gpu[name].cpu().numpy() for name in outputs}
-
-    # The closure keeps runtime and engine: a context does not outlive them.
-    answer.__dict__["keeps"] = (runtime, engine)
-    return Runner(f"{trt.__name__} {torch.cuda.get_device_name()}", answer)
+        return {name: tensors[name].cpu().numpy() for name in self.outputs}
 
 
 def torch_dtype(name: str) -> Any:
