@@ -122,4 +122,4 @@ class GrpcTransport:
     def _outage(self, message: str) -> ServerUnavailable:
         if speaks_http(self._where):
             return wrong_server(self._where, "HTTP, not gRPC", "http")
-        return nobody_answers(self._where, message)
+        return nobody_answers(self._where, message.rsplit("last error: ", maxsplit=1)[-1])
