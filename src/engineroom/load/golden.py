@@ -92,7 +92,7 @@ def golden_from_file(path: Path, model: str, tolerance: Tolerance | None = None)
         RepositoryError: The file is missing, broken, or has no rows.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             inputs, outputs = _named(arrays, "input."), _named(arrays, "output.")
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise RepositoryError(f"{path}: cannot be read ({error}). Run: engineroom build {model}") from error

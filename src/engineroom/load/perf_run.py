@@ -84,9 +84,11 @@ def levels_in_range(text: str) -> int:
     Raises:
         BadInput: It is no such range.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(?::(\d+(?:\.\d+)?))?(?::(\d+(?:\.\d+)?))?", text)
-    start, end, step = (float(part) if part else None for part in found.groups()) if found else (0.0, None, None)
-    end, step = end or start, step or 1.0
-    if not start or not end or end < start or step <= 0:
+    valid = re.fullmatch(r"\d+(\.\d+)?(:\d+(\.\d+)?){0,2}", text)
+    numbers = [float(part) for part in text.split(":")] if valid else [0.0]
+    start = numbers[0]
+    end = numbers[1] if len(numbers) > 1 else start
+    step = numbers[2] if len(numbers) > 2 else 1.0
+    if not 0 < start <= end or step <= 0:
         raise BadInput(f"load '{text}': expected START, START:END or START:END:STEP, as in 1:8:2.")
     return int((end - start) / step) + 1

@@ -13,7 +13,7 @@ INK, PAPER, GRID, BARS = "#1f2933", "#ffffff", "#d9dee4", "#7fb3d5"
 MARKS = (("p50", "#2e7d32"), ("p95", "#e08e0b"), ("p99", "#c0392b"))
 """Percentiles drawn as lines, from calm to alarming."""
 
-TICKS = (0, 50, 90, 99, 99.9, 99.99, 99.999)
+TICKS = (50, 90, 99, 99.9, 99.99, 99.999)
 """Percentiles on the tail's axis: each step is a tenth of the requests of the step before."""
 
 
@@ -60,11 +60,13 @@ def _histogram(axes: Any, samples_ms: npt.NDArray[np.float64], result: LoadResul
     axes.set_xlim(0, edge)
     for step, (name, colour) in enumerate(MARKS):
         value = getattr(result.latency, f"{name}_ms")
-        axes.axvline(value, color=colour, linewidth=1.8)
+        # Each line ends at its words, so that none crosses those of the line before.
+        height = 0.965 - 0.075 * step
+        axes.axvline(value, ymax=height + 0.022, color=colour, linewidth=1.8)
         leftwards = value > 0.75 * edge
         axes.annotate(
             f"{name}  {value:.3g} ms",
-            (value, top * (0.965 - 0.075 * step)),
+            (value, top * height),
             xytext=(-6 if leftwards else 6, 0),
             textcoords="offset points",
             ha="right" if leftwards else "left",

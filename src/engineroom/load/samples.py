@@ -107,7 +107,7 @@ def samples_from_file(path: Path) -> Samples:
         LoadError: The file cannot be read, or holds no samples.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return Samples(arrays["sent_s"], arrays["latency_ms"], arrays["failed"])
     except (OSError, ValueError, KeyError) as error:
         raise LoadError(f"{path}: holds no samples ({error}). Measure again.") from error
