@@ -1,19 +1,22 @@
 """The recipe: what a model is, said once.
 
 Everything downstream (the exported shapes, optimisation profiles, `config.pbtxt`, parity samples, load)
-is derived from here. Only the standard library and numpy: reading a recipe must be cheap.
+is derived from here. Only the standard library, and numpy where arrays are really touched: reading a recipe must be
+cheap, and so must `engineroom --help`.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from engineroom.errors import RecipeError
 
-Arrays = Mapping[str, npt.NDArray[Any]]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Arrays: TypeAlias = "Mapping[str, npt.NDArray[Any]]"
 """Arrays by tensor name; in samples the first axis is the batch."""
 
 DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
@@ -217,6 +220,8 @@ class Recipe:
         Returns:
             Arrays of shape (count, ...), by input name, each a copy.
         """
+        import numpy as np
+
         available = len(next(iter(group.values())))
         index = np.arange(count) % available
         return {name: np.ascontiguousarray(array[index]) for name, array in group.items()}
