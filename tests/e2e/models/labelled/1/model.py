@@ -9,4 +9,6 @@ class TritonPythonModel:
 
 
 def answer(scores):
-    return pb_utils.InferenceResponse([pb_utils.Tensor("probabilities", scores), pb_utils.Tensor("doubled", scores * 2)])
+    return pb_utils.InferenceResponse(
+        [pb_utils.Tensor("probabilities", scores), pb_utils.Tensor("doubled", scores * 2)]
+    )
