@@ -5,6 +5,7 @@ Everything is done by commands that can be typed by hand; the demo prints each b
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,7 @@ def demo(seconds: int, users: int, out: Path) -> None:
         for model in server.models:
             click.echo(f"  {model.name} version {model.version} answers its golden input")
         click.echo(f"  HTTP {server.http}   gRPC {server.grpc}   metrics http://{server.metrics}/metrics")
-        ask(project, server)
+        ask(project, server, shlex.quote(str(photographs(out / "photos"))))
         measure(project, server, out, f"--users {users} --seconds {seconds}")
     left = [str(path) for path in Path("/dev/shm").glob(f"engineroom_{os.getpid()}_*")]  # noqa: S108 - only read
     if server.process.poll() is None or left:
@@ -49,11 +50,22 @@ def demo(seconds: int, users: int, out: Path) -> None:
     click.secho("\nTriton stopped, no process and no shared memory left.", bold=True)
 
 
-def ask(project: Project, server: Server) -> None:
-    """Photographs through gRPC and through HTTP, and a question to the sentences."""
+def photographs(folder: Path) -> Path:
+    """Copy the three photographs out of scikit-image's package, so that their paths are short.
+
+    Returns:
+        The folder they are in.
+    """
     from skimage import data
 
-    photos = " ".join(shlex.quote(str(Path(data.__file__).parent / name)) for name in PHOTOS)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in PHOTOS:
+        shutil.copyfile(Path(data.__file__).parent / name, folder / name)
+    return folder
+
+
+def ask(project: Project, server: Server, photos: str) -> None:
+    """Photographs through gRPC and through HTTP, and a question to the sentences."""
     for url in (f"grpc://{server.grpc}", f"http://{server.http}"):
         command(project, f"python client/classify_photos.py --url {url} --top 1 {photos}")
     asked = f"python client/embed_sentences.py --url grpc://{server.grpc} --top 1 --query 'What do cats do all day?'"

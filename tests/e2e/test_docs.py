@@ -1,0 +1,103 @@
+"""The documentation is true: its links lead somewhere, its commands run, its Python runs."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engineroom.repository.layout import Repository
+from engineroom.serve.server import ServerOptions, running
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#]+?)(?:#[^)]*)?\)")
+
+NOT_RUN = {
+    "docker": "needs a container engine",
+    "make": "the whole suite, or the whole demo: their targets are checked instead",
+    "engineroom serve": "runs until it is interrupted: the other commands talk to one",
+}
+"""Beginnings of commands that are not executed here, and why."""
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Fenced blocks of a language, as (page, text)."""
+    return [
+        (str(page.relative_to(ROOT)), text)
+        for page in PAGES
+        for found, text in FENCE.findall(page.read_text(encoding="utf-8"))
+        if found == language
+    ]
+
+
+def commands() -> list[tuple[str, str]]:
+    """Lines of `sh` blocks, as (page, command); a backslash continues a line."""
+    return [
+        (page, line)
+        for page, text in blocks("sh")
+        for line in text.replace("\\\n", " ").splitlines()
+        if line.strip() and not line.startswith("#")
+    ]
+
+
+@pytest.fixture(scope="module")
+def server(built: Repository, server_installation: object) -> Iterator[None]:
+    """A server on the ports that the pages speak of."""
+    options = ServerOptions(built.path, http_port=8000, grpc_port=8001, metrics_port=8002)
+    with running(options):
+        yield
+
+
+def environment() -> dict[str, str]:
+    """The environment of somebody who has activated the virtual one."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    local = [link for link in LINK.findall(text) if "://" not in link]
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def test_make_targets_exist() -> None:
+    asked = {line.split()[1] for _, line in commands() if line.startswith("make ")}
+    known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {"demo", "test"} <= asked <= known
+
+
+@pytest.mark.parametrize(
+    ("page", "command"), [one for one in commands() if not one[1].startswith(tuple(NOT_RUN))], ids=lambda text: text[:60]
+)
+def test_command_runs(page: str, command: str, server: None, tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=200
+    )
+    assert done.returncode == 0, f"{page}: {command}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("python"), ids=[page for page, _ in blocks("python")])
+def test_python_runs(page: str, text: str, server: None) -> None:
+    done = subprocess.run([sys.executable, "-W", "error", "-c", text], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{page}\n{text}\n{done.stderr}"
+
+
+def test_readme_recipe_builds(server_installation: object, tmp_path: Path) -> None:
+    """The recipe that docs/recipes.md shows is complete: it builds as it stands."""
+    (recipe,) = [text for page, text in blocks("python") if page == "docs/recipes.md"]
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "tiny.py").write_text(recipe, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "engineroom", "build", "tiny", "--target", "openvino"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "model_repository" / "tiny" / "1" / "model.xml").is_file()
