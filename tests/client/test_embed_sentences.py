@@ -1,3 +1,6 @@
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -44,6 +47,16 @@ def test_sentences_of_similar_length_go_together_and_keep_their_order(sentences,
         vectors = sentences.embed(client, "minilm", tokenizer.encode_batch(texts))
     assert vectors.tolist() == [[8, 8], [3, 4], [4, 4], [9, 9], [5, 8]]
     assert [request.inputs[0].array.shape for request in transport.requests] == [(2, 4), (2, 8), (1, 9)]
+
+
+def test_the_tokens_are_those_of_the_recipe(sentences, tokenizer, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "build"))
+    recipe = importlib.import_module("minilm")
+    texts = ["How do I reset my password?", "Grüße aus Köln", "word " * 300]
+    ids, mask = sentences._padded(tokenizer.encode_batch(texts))
+    expected = recipe.tokens(texts)
+    np.testing.assert_array_equal(ids, expected["input_ids"])
+    np.testing.assert_array_equal(mask, expected["attention_mask"])
 
 
 def test_long_text_is_cut_and_short_text_is_not(tokenizer):

@@ -1,8 +1,10 @@
+import grpc
 import numpy as np
 import pytest
 
-from engineroom.client.transport import Address, address_from_url, plain_array
-from engineroom.errors import BadInput
+from engineroom.client.over_grpc import GrpcTransport
+from engineroom.client.transport import Address, InputTensor, Request, address_from_url, arrays_from_result
+from engineroom.errors import BadInput, CallError, InferenceFailed
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,41 @@ def test_an_ipv6_address_keeps_its_brackets():
     assert address_from_url("grpc://[::1]:1").url == "grpc://[::1]:1"
 
 
+class Result:
+    """An answer as tritonclient gives it, made by hand."""
+
+    def __init__(self, raw, shape):
+        self.raw, self.shape = raw, shape
+
+    def as_numpy(self, name):
+        return np.frombuffer(self.raw, np.uint8).reshape(self.shape)
+
+
 def test_answers_are_writable():
-    array = plain_array(np.frombuffer(b"\x01\x02", np.uint8))
+    array = arrays_from_result(Result(b"\x01\x02", (2,)), ["y"])["y"]
     array[0] = 9
     assert array.tolist() == [9, 2]
+
+
+def test_an_answer_that_does_not_fit_its_shape_is_the_servers_failure():
+    with pytest.raises(InferenceFailed, match="output 'y' does not fit its own description: cannot reshape"):
+        arrays_from_result(Result(b"", (2, 2)), ["y"])
+
+
+@pytest.mark.parametrize("infers", [True, False], ids=["inference", "metadata"])
+@pytest.mark.parametrize("code", grpc.StatusCode, ids=lambda code: code.name)
+def test_every_status_of_grpc_has_an_error_of_ours(code, infers):
+    transport = GrpcTransport(Address("grpc", "127.0.0.1", 1))
+    error = transport._error(code.name, "in its own words", infers)
+    transport.close()
+    assert isinstance(error, CallError)
+    assert not isinstance(error, BadInput)
+
+
+def test_a_request_too_large_for_grpc_is_refused_before_it_is_copied():
+    huge = np.broadcast_to(np.zeros(1, np.uint8), (2**31,))
+    transport = GrpcTransport(Address("grpc", "127.0.0.1", 1))
+    request = Request("m", "", (InputTensor("x", "UINT8", huge),), (), 1.0)
+    with pytest.raises(BadInput, match=r"m: gRPC carries less than 2 GiB a request. Send fewer rows, or use http://."):
+        transport.infer(request)
+    transport.close()

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from engineroom.client.metadata import ModelMetadata, metadata_from_config
 from engineroom.client.outage import nobody_answers, refused, speaks_http, wrong_server
-from engineroom.client.transport import Address, Arrays, Request, plain_array, wire_array
+from engineroom.client.transport import Address, Arrays, Request, arrays_from_result, wire_array
 from engineroom.errors import BadInput, CallError, DeadlineExceeded, ModelNotFound, ServerUnavailable
 
 MESSAGE_BYTES = 2**31 - 1
@@ -81,7 +81,7 @@ class GrpcTransport:
                 client_timeout=request.timeout_s,
                 headers=self._headers,
             )
-            return {output.name: plain_array(result.as_numpy(output.name)) for output in result.get_response().outputs}
+            return arrays_from_result(result, [output.name for output in result.get_response().outputs])
 
     def close(self) -> None:
         """Close the channel."""
@@ -106,8 +106,10 @@ class GrpcTransport:
             return ModelNotFound(message)
         if code == "DEADLINE_EXCEEDED" and infers:
             return DeadlineExceeded(message)
+        if code == "DEADLINE_EXCEEDED":
+            return nobody_answers(self._where, f"no answer within {self._where.connect_timeout_s:.3g} s")
         # Triton itself says UNAVAILABLE too, of a full queue for example, and gRPC's text does not tell who spoke.
-        if code in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "UNIMPLEMENTED") and not self._alive():
+        if code in ("UNAVAILABLE", "UNIMPLEMENTED") and not self._alive():
             return self._outage(message)
         return refused(self._where, message)
 

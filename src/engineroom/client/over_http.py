@@ -12,7 +12,7 @@ import urllib3
 
 from engineroom.client.metadata import ModelMetadata, metadata_from_config
 from engineroom.client.outage import nobody_answers, refused, stranger, wrong_server
-from engineroom.client.transport import Address, Arrays, Request, plain_array, wire_array
+from engineroom.client.transport import Address, Arrays, Request, arrays_from_result, wire_array
 from engineroom.errors import CallError, DeadlineExceeded, ModelNotFound
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -69,8 +69,7 @@ class HttpTransport:
         self._check(response)
         length = response.headers.get(HEADER_LENGTH)
         result = client.parse_response_body(response.data, header_length=int(length) if length else None)
-        names = [output["name"] for output in result.get_response()["outputs"]]
-        return {name: plain_array(result.as_numpy(name)) for name in names}
+        return arrays_from_result(result, [output["name"] for output in result.get_response()["outputs"]])
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,6 +1,7 @@
 """The seam between the client and a protocol: what goes over it, and how a transport is chosen."""
 
-from collections.abc import Mapping
+import struct
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engineroom.client.metadata import ModelMetadata
-from engineroom.errors import BadInput
+from engineroom.errors import BadInput, InferenceFailed
 
 Arrays = dict[str, npt.NDArray[Any]]
 """Arrays by tensor name."""
@@ -172,6 +173,21 @@ def wire_array(tensor: InputTensor) -> npt.NDArray[Any]:
     return tensor.array.astype(ml_dtypes.bfloat16)
 
 
-def plain_array(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """An answer as applications get it: writable, BF16 as float32."""
-    return array.astype(np.float32) if array.dtype.name == "bfloat16" else np.array(array)
+def arrays_from_result(result: Any, names: Iterable[str]) -> Arrays:
+    """An answer as applications get it: writable, BF16 as float32.
+
+    Args:
+        result: tritonclient's `InferResult`, of either protocol.
+        names: The outputs it holds.
+
+    Raises:
+        InferenceFailed: An output's bytes are not what its shape and type say.
+    """
+    arrays = {}
+    for name in names:
+        try:
+            array = result.as_numpy(name)
+        except (ValueError, struct.error) as error:
+            raise InferenceFailed(f"output '{name}' does not fit its own description: {error}") from error
+        arrays[name] = array.astype(np.float32) if array.dtype.name == "bfloat16" else np.array(array)
+    return arrays
