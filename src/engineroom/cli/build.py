@@ -2,18 +2,18 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from engineroom.cli.progress import watch
 from engineroom.project import Project
 from engineroom.recipe import Recipe
 
 if TYPE_CHECKING:
     from engineroom.compile.report import BuildReport
+    from engineroom.repository.passport import Parity
 
 TARGET = click.option(
     "--target", "targets", multiple=True, metavar="TARGET",
@@ -89,30 +89,13 @@ def build_all(recipes: list[Recipe], project: Project, options: dict[str, Any], 
     for recipe in recipes:
         command = " ".join(["engineroom build", recipe.name, *(f"--target {name}" for name in targets)])
         report = build_one(
-            recipe, project, BuildOptions(**{**options, "targets": targets, "command": command}), _watch(recipe.name)
+            recipe, project, BuildOptions(**{**options, "targets": targets, "command": command}), watch(recipe.name)
         )
         reports.append(report)
         if not as_json:
             _print(report)
     if as_json:
         click.echo(json.dumps([asdict(report) for report in reports], indent=2))
-
-
-def _watch(model: str) -> Any:
-    """Show the running stage on standard error: a spinner on a terminal, a line elsewhere."""
-
-    @contextmanager
-    def watch(stage: str) -> Iterator[None]:
-        if not sys.stderr.isatty():
-            click.echo(f"{model}: {stage}", err=True)
-            yield
-            return
-        from rich.console import Console
-
-        with Console(stderr=True).status(f"{model}: {stage}"):
-            yield
-
-    return watch
 
 
 def _print(report: "BuildReport") -> None:
@@ -131,7 +114,7 @@ def _print(report: "BuildReport") -> None:
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
-def _proof(parity: Any) -> str:
+def _proof(parity: "Parity") -> str:
     top1 = "" if parity.top1 is None else f", top-1 {parity.top1:.3f}"
     task = "".join(f", {name} {score:.4f}" for name, score in parity.task.items())
     return f"{parity.runner}: {parity.max_abs:.2g}, {parity.mean_abs:.2g}, {parity.cosine:.5f}{top1}{task}"

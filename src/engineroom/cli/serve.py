@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engineroom.cli.models import run_engines
 from engineroom.project import Project
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ PORT = click.IntRange(0, 65535)
 @click.option("--drain-s", default=30.0, show_default=True, help="Time for requests in flight at the end, in seconds.")
 @click.option("--log", type=click.Path(path_type=Path), help="Triton's log. [default: .engineroom/tritonserver.log]")
 @click.option("--triton", "arguments", multiple=True, metavar="OPTION", help="An option for tritonserver; repeatable.")
+@click.option("--engines", is_flag=True, help="First compile the TensorRT engines that this machine's GPU lacks.")
 @click.option("--json", "as_json", is_flag=True, help="Print models and endpoints as one line of JSON.")
-def serve(names: tuple[str, ...], as_json: bool, **given: Any) -> None:
+def serve(names: tuple[str, ...], engines: bool, as_json: bool, **given: Any) -> None:
     """Start Triton on the models named, or on all published ones, until Ctrl-C or SIGTERM.
 
     Every model must answer its golden input before the endpoints are printed.
@@ -38,14 +40,16 @@ def serve(names: tuple[str, ...], as_json: bool, **given: Any) -> None:
     given["repository"] = given["repository"] or project.repository
     given["log"] = given["log"] or project.work / "tritonserver.log"
     signal.signal(signal.SIGTERM, _interrupt)
-    _serve(ServerOptions(models=names, **given), as_json)
+    _serve(ServerOptions(models=names, **given), engines, as_json)
 
 
-def _serve(options: "ServerOptions", as_json: bool) -> None:
+def _serve(options: "ServerOptions", engines: bool, as_json: bool) -> None:
     from engineroom.serve.server import running
 
     note = click.echo if not as_json else lambda _: None
     try:
+        if engines:
+            run_engines(options.models, options.repository)
         with running(options) as server:
             click.echo(json.dumps(_summary(server)) if as_json else _table(server))
             try:

@@ -125,6 +125,7 @@ def _artefact(reference: Reference, target: Target, graph: Path, work: Path, log
         precision=dict(compiled.precision),
         proven=tuple(proofs),
         parity=tuple(proofs.values()),
+        device=compiled.device,
     )
     return compiled, artefact
 
@@ -159,7 +160,9 @@ def _targets_of_same_build(folder: ModelFolder, mark: str) -> set[str]:
     except RepositoryError:
         return set()
     whole = all((version / artefact.file).is_file() for artefact in passport.artefacts) and (version / GOLDEN).is_file()
-    return {artefact.target for artefact in passport.artefacts} if whole and passport.fingerprint == mark else set()
+    # An engine added where the model is served has no proof: it is not the build's, and may not be possible here.
+    built = {artefact.target for artefact in passport.artefacts if artefact.parity}
+    return built if whole and passport.fingerprint == mark else set()
 
 
 def _passport(recipe: Recipe, mark: str, options: BuildOptions) -> Passport:

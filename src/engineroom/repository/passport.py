@@ -48,7 +48,8 @@ class Artefact:
         seconds: Time the compilation took.
         precision: Element types the engine computes in, by count of layers; empty where the compiler does not tell.
         proven: Types the artefact may be run in because its answers stayed within tolerance, such as `f32` and `bf16`.
-        parity: The proofs, one a runner; empty where nothing on the building machine can run the artefact.
+        parity: The proofs, one a runner; empty for an engine that was added on the machine that serves it.
+        device: The GPU it was compiled on, the only kind it runs on; empty where it is tied to none.
     """
 
     file: str
@@ -60,6 +61,7 @@ class Artefact:
     precision: dict[str, int] = field(default_factory=dict)
     proven: tuple[str, ...] = ()
     parity: tuple[Parity, ...] = ()
+    device: str = ""
 
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]

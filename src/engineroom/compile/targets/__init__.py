@@ -20,12 +20,14 @@ class Compiled:
         built_with: Compiler and version.
         precision: Layers by element type, where the compiler tells.
         companions: Other files that belong to it.
+        device: The GPU that it is tied to; empty where it is tied to none.
     """
 
     file: Path
     built_with: str
     precision: Mapping[str, int] = field(default_factory=dict)
     companions: tuple[Path, ...] = ()
+    device: str = ""
 
 
 Runners = tuple[tuple[str, Callable[[], Runner]], ...]

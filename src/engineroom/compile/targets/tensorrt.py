@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from engineroom.compile.gpu import gpus
 from engineroom.compile.targets import Compiled, Runners
 from engineroom.errors import CompileError
 from engineroom.recipe import Recipe
@@ -52,14 +53,23 @@ class TensorRT:
     kind: str
     capability: str = ""
 
+    @property
+    def plan(self) -> str:
+        """Name of the plan's file in a version folder."""
+        return f"model.rtx-{self.capability.lower()}.plan" if self.capability else "model.plan"
+
+    @property
+    def device(self) -> str:
+        """The GPU in this machine, where the plan is for that one; empty where the driver shows none."""
+        return "" if self.capability else next(map(str, gpus()), "")
+
     def compile(self, graph: Path, recipe: Recipe, folder: Path) -> Compiled:
         """Write the plan into `folder`: `model.plan`, or `model.rtx-smNN.plan`.
 
         Raises:
             CompileError: TensorRT is missing, refuses the graph, or the network is not FP16 though that was asked.
         """
-        path = folder / ("model.plan" if self.kind == "tensorrt" else f"model.rtx-{self.capability.lower()}.plan")
-        return plan_from_onnx(self, graph, Profile.of(recipe), path)
+        return plan_from_onnx(self, graph, Profile.of(recipe), folder / self.plan)
 
     def runners(self, compiled: Compiled, graph: Path, recipe: Recipe) -> Runners:
         """The engine itself where its GPU is here; its graph in ONNX Runtime elsewhere."""
@@ -125,7 +135,7 @@ def plan_from_onnx(target: TensorRT, graph: Path, profile: Profile, path: Path) 
             f"{graph}: {trt.__name__} {trt.__version__} cannot compile it for {target.name}: {said.take()}"
         )
     path.write_bytes(memoryview(plan))
-    return Compiled(path, f"{trt.__name__} {trt.__version__}", layers)
+    return Compiled(path, f"{trt.__name__} {trt.__version__}", layers, device=target.device)
 
 
 def _flags(trt: Any) -> int:

@@ -1,0 +1,65 @@
+"""The GPUs that NVIDIA's driver shows to this process.
+
+Asked through the driver's C interface, because where engines are compiled for service there is no PyTorch to ask.
+"""
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76
+"""`CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR` and `_MINOR` (CUDA driver API, enum `CUdevice_attribute`)."""
+
+NAME_BYTES = 256
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU.
+
+    Attributes:
+        name: The driver's name of it, such as `NVIDIA L4`.
+        capability: Its compute capability, such as `8.9`.
+    """
+
+    name: str
+    capability: str
+
+    def __str__(self) -> str:
+        """Name and compute capability, as a passport records them."""
+        return f"{self.name}, compute capability {self.capability}"
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """The GPUs in the driver's order, which `CUDA_VISIBLE_DEVICES` narrows; none where there is no working driver."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return ()
+    return gpus_from_driver(driver)
+
+
+def gpus_from_driver(driver: Any) -> tuple[Gpu, ...]:
+    """The GPUs of a loaded driver library.
+
+    Args:
+        driver: `libcuda`, through ctypes.
+    """
+    count = ctypes.c_int()
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+        return ()
+    return tuple(_gpu(driver, ordinal) for ordinal in range(count.value))
+
+
+def _gpu(driver: Any, ordinal: int) -> Gpu:
+    device, name = ctypes.c_int(), ctypes.create_string_buffer(NAME_BYTES)
+    driver.cuDeviceGet(ctypes.byref(device), ordinal)
+    driver.cuDeviceGetName(name, NAME_BYTES, device)
+    major, minor = (_attribute(driver, device, number) for number in (CAPABILITY_MAJOR, CAPABILITY_MINOR))
+    return Gpu(name.value.decode(errors="replace"), f"{major}.{minor}")
+
+
+def _attribute(driver: Any, device: ctypes.c_int, number: int) -> int:
+    value = ctypes.c_int()
+    driver.cuDeviceGetAttribute(ctypes.byref(value), number, device)
+    return value.value
