@@ -164,6 +164,8 @@ def test_values_that_survive_are_taken(dtype, value, expected):
     [
         pytest.param("UINT8", [0, 256], "holds values that UINT8 cannot (0 to 256)", id="too large"),
         pytest.param("UINT8", [-1, 0], "holds values that UINT8 cannot (-1 to 0)", id="negative"),
+        pytest.param("UINT64", [-1, 0], "holds values that UINT64 cannot (-1 to 0)", id="negative for UINT64"),
+        pytest.param("FP64", [2**53 + 1, 0], "holds values that FP64 cannot", id="not exact in FP64"),
         pytest.param("FP32", [2**24 + 1, 0], "holds values that FP32 cannot (0 to 16777217)", id="not exact"),
         pytest.param("FP16", [1e6, 0.0], "holds values that FP16 cannot (0.0 to 1000000.0)", id="overflow"),
         pytest.param("INT32", [0.5, 1.0], "holds fractions, the model takes INT32 (int32)", id="fractions"),
@@ -199,6 +201,7 @@ def test_numpys_string_types_are_taken(dtype):
     ("value", "message"),
     [
         pytest.param([1, 2], "takes BYTES: an array of str or bytes, 1 is neither", id="numbers"),
+        pytest.param([None, "a"], "takes BYTES: an array of str or bytes, None is neither", id="None"),
         pytest.param(["\ud800", "a"], "holds text that is not valid Unicode", id="half a surrogate pair"),
     ],
 )

@@ -103,9 +103,13 @@ def _converted(where: str, tensor: TensorMetadata, raw: npt.NDArray[Any]) -> npt
     wanted = tensor.numpy_dtype
     if raw.dtype.kind not in {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}[wanted.kind] and raw.size:
         raise BadInput(f"{where} holds {_kind(raw)}, the model takes {tensor.dtype} ({wanted}).")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         array = raw.astype(wanted)
-    kept = np.array_equal(array, raw) if raw.dtype.kind in "iu" else np.array_equal(np.isinf(array), np.isinf(raw))
+        back = array.astype(raw.dtype)
+    if raw.dtype.kind == "f":
+        kept = np.array_equal(np.isinf(array), np.isinf(raw))
+    else:  # there and back alone lets -1 through UINT64, comparing alone 2**53 + 1 through FP64
+        kept = np.array_equal(array, raw) and np.array_equal(back, raw)
     if not kept:
         raise BadInput(f"{where} holds values that {tensor.dtype} cannot ({raw.min()} to {raw.max()}).")
     return array
@@ -118,9 +122,9 @@ def _kind(array: npt.NDArray[Any]) -> str:
 
 def _strings(where: str, value: Any) -> npt.NDArray[Any]:
     array = np.asarray(value, dtype=object)
-    odd = next((item for item in array.flat if not isinstance(item, (str, bytes))), None)
-    if odd is not None:
-        raise BadInput(f"{where} takes BYTES: an array of str or bytes, {odd!r} is neither.")
+    odd = [item for item in array.flat if not isinstance(item, (str, bytes))]
+    if odd:
+        raise BadInput(f"{where} takes BYTES: an array of str or bytes, {odd[0]!r} is neither.")
     try:
         encoded = [item.encode() if isinstance(item, str) else bytes(item) for item in array.flat]
     except UnicodeEncodeError as error:
