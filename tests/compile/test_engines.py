@@ -1,0 +1,221 @@
+"""Engines added to published versions, compiled for real by TensorRT for RTX, which needs no GPU for that."""
+
+import errno
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engineroom.compile import engines
+from engineroom.compile.engines import STAGING, Engine, add_engine, engine_target
+from engineroom.compile.gpu import Gpu
+from engineroom.compile.pipeline import _targets_of_same_build
+from engineroom.compile.targets.tensorrt import TensorRT
+from engineroom.errors import CompileError, RepositoryError
+from engineroom.repository.files import sha256
+from engineroom.repository.layout import GRAPH, MANIFEST, ModelFolder
+from engineroom.repository.passport import Passport, passport_from_file
+
+TARGET = "tensorrt-rtx:sm89"
+PLAN = "model.rtx-sm89.plan"
+
+
+@pytest.fixture
+def model(tmp_path: Path, publish_tiny: Any) -> ModelFolder:
+    published: ModelFolder = publish_tiny(tmp_path / "models")
+    return published
+
+
+@pytest.fixture(scope="module")
+def target() -> TensorRT:
+    return engine_target(TARGET)
+
+
+def add(model: ModelFolder, target: TensorRT, *, force: bool = False) -> Engine:
+    return add_engine(model, target, lambda _: nullcontext(), force=force)
+
+
+def passport(model: ModelFolder) -> Passport:
+    return passport_from_file(model.version(1) / MANIFEST)
+
+
+def rewrite(model: ModelFolder, **changes: Any) -> None:
+    """Change what the manifest says of the engine."""
+    known = passport(model)
+    changed = tuple(replace(one, **changes) if one.target == TARGET else one for one in known.artefacts)
+    (model.version(1) / MANIFEST).write_text(replace(known, artefacts=changed).to_json())
+
+
+def test_missing_engine_is_compiled_and_recorded(model: ModelFolder, target: TensorRT) -> None:
+    stages = []
+
+    @contextmanager
+    def watch(stage: str) -> Iterator[None]:
+        stages.append(stage)
+        yield
+
+    engine = add_engine(model, target, watch)
+    assert (engine.compiled, engine.reason, stages) == (True, "missing", [f"compile {PLAN} (missing)"])
+    plan, artefact = model.version(1) / PLAN, passport(model).artefact(TARGET)
+    assert artefact == engine.artefact
+    assert artefact is not None
+    assert artefact.built_with.startswith("tensorrt_rtx ")
+    assert (artefact.size_bytes, artefact.sha256) == (plan.stat().st_size, sha256(plan))
+    assert artefact.precision["HALF"] > artefact.precision.get("FLOAT", 0)
+    assert (artefact.proven, artefact.parity, artefact.device) == ((), (), "")
+    assert passport(model).artefact("openvino") is not None
+    assert not (model.path / STAGING).exists()
+
+
+def test_fitting_engine_is_left_alone_unless_forced(model: ModelFolder, target: TensorRT) -> None:
+    add(model, target)
+    before = (model.version(1) / PLAN).stat().st_mtime_ns
+    assert add(model, target).reason == "up to date"
+    assert (model.version(1) / PLAN).stat().st_mtime_ns == before
+    assert add(model, target, force=True).compiled
+    assert (model.version(1) / PLAN).stat().st_mtime_ns > before
+    assert [one.target for one in passport(model).artefacts] == ["openvino", TARGET]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"built_with": "tensorrt_rtx 1.6.0.1"}, r"made by TensorRT 1\.6\.0\.1, here is 1\.7\."),
+        ({"device": "NVIDIA L4, compute capability 8.9"}, "made on NVIDIA L4, compute capability 8.9, here is "),
+        ({"sha256": "0"}, "not the file that the manifest describes"),
+    ],
+    ids=["another TensorRT", "another GPU", "another file"],
+)
+def test_engine_that_does_not_fit_here_is_compiled_again(
+    model: ModelFolder, target: TensorRT, changes: dict[str, str], reason: str
+) -> None:
+    add(model, target)
+    rewrite(model, **changes)
+    engine = add(model, target)
+    assert engine.compiled
+    assert re.match(reason, engine.reason)
+    assert add(model, target).reason == "up to date"
+
+
+def test_plan_that_was_deleted_is_compiled_again(model: ModelFolder, target: TensorRT) -> None:
+    add(model, target)
+    (model.version(1) / PLAN).unlink()
+    assert add(model, target).reason == "missing"
+
+
+def killed(model: ModelFolder, at: str) -> None:
+    """Add the engine in a process that dies, as by SIGKILL, where it would call `at`."""
+    code = f"""
+import os
+from contextlib import nullcontext
+from pathlib import Path
+from engineroom.compile import engines
+from engineroom.repository.layout import ModelFolder
+
+target = engines.engine_target({TARGET!r})
+engines.{at} = lambda *_: os._exit(9)
+engines.add_engine(ModelFolder(Path({str(model.path)!r})), target, lambda _: nullcontext())
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+
+
+@pytest.mark.parametrize("at", ["plan_from_onnx", "sync_file", "sync_folder", "write_atomically"])
+def test_kill_leaves_a_version_that_is_served_and_compiled_again(model: ModelFolder, target: TensorRT, at: str) -> None:
+    before = passport(model)
+    killed(model, at)
+    assert passport(model) == before
+    assert model.versions == (1,)
+    assert (model.version(1) / PLAN).exists() == (at in ("sync_folder", "write_atomically"))
+    assert add(model, target).reason == "missing"
+    assert not (model.path / STAGING).exists()
+    assert add(model, target).reason == "up to date"
+
+
+def test_processes_that_add_the_same_engine_take_turns(model: ModelFolder) -> None:
+    command = [sys.executable, "-m", "engineroom", "models", "engines", "--json", "--target", TARGET]
+    command += ["--repository", str(model.path.parent)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
+    told = [json.loads(process.communicate(timeout=120)[0])[0] for process in both]
+    assert sorted(one["reason"] for one in told) == ["missing", "up to date"]
+
+
+def test_full_disk_leaves_the_version_as_it_was(
+    model: ModelFolder, target: TensorRT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(model.path / STAGING / PLAN))
+
+    before = passport(model)
+    monkeypatch.setattr(engines, "plan_from_onnx", full)
+    with pytest.raises(RepositoryError, match=r"tiny: cannot write .*No space left.* Version 1 stays published"):
+        add(model, target)
+    assert passport(model) == before
+    assert not (model.path / STAGING).exists()
+
+
+def test_graph_that_is_not_fp16_is_refused(tmp_path: Path, publish_tiny: Any, target: TensorRT) -> None:
+    model = publish_tiny(tmp_path, precision="fp32")
+    with pytest.raises(CompileError, match="precision fp16 was asked for"):
+        add(model, target)
+    assert not (model.version(1) / PLAN).exists()
+
+
+def test_version_without_a_graph_says_how_to_get_one(model: ModelFolder, target: TensorRT) -> None:
+    (model.version(1) / GRAPH).unlink()
+    with pytest.raises(RepositoryError, match=r"tiny: .* has no model.graph.onnx .* engineroom build tiny"):
+        add(model, target)
+
+
+def test_model_of_another_kind_is_skipped_with_the_reason(model: ModelFolder, target: TensorRT) -> None:
+    (model.version(1) / MANIFEST).unlink()
+    engine = add(model, target)
+    assert (engine.compiled, engine.artefact) == (False, None)
+    assert engine.reason == "not built by engineroom: it has no manifest.json"
+
+
+def test_engine_added_here_is_not_asked_of_the_next_build(model: ModelFolder, target: TensorRT) -> None:
+    """A build repeats what the same build made before; it may run where this engine cannot be compiled."""
+    add(model, target)
+    assert _targets_of_same_build(model, "mark") == {"openvino"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("openvino", "target 'openvino' has no engines. Use --target tensorrt"),
+        ("tensorrt-rtx:sm90", "target 'tensorrt-rtx:sm90' is unknown: TensorRT for RTX .* compiles for sm75"),
+        ("cuda", "target 'cuda' is unknown"),
+    ],
+)
+def test_target_without_engines_is_refused(name: str, message: str) -> None:
+    with pytest.raises(CompileError, match=message):
+        engine_target(name)
+
+
+L4, H200 = Gpu("NVIDIA L4", "8.9"), Gpu("NVIDIA H200", "9.0")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "shown", "message"),
+    [
+        (False, (), "no NVIDIA GPU is visible here. Give the container one: docker run --gpus all"),
+        (True, (), "its driver shows none to this process. Run nvidia-smi"),
+        (True, (L4, H200, L4), r"this machine has: NVIDIA H200, compute capability 9\.0; NVIDIA L4, .*CUDA_VISIBLE"),
+    ],
+    ids=["no GPU", "broken driver", "two kinds"],
+)
+def test_machine_that_no_engine_can_be_compiled_on(
+    monkeypatch: pytest.MonkeyPatch, nodes: bool, shown: tuple[Gpu, ...], message: str
+) -> None:
+    monkeypatch.setattr(engines, "has_gpu", lambda: nodes)
+    monkeypatch.setattr(engines, "gpus", lambda: shown)
+    with pytest.raises(CompileError, match=message):
+        engine_target("tensorrt")

@@ -1,0 +1,75 @@
+"""What tests of several rooms share: a model that is published in an instant."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engineroom.recipe import Tolerance
+from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder
+from engineroom.repository.passport import Artefact, Parity, Passport, Profile
+
+PublishTiny = Callable[..., ModelFolder]
+"""`publish_tiny(repository, name="tiny", precision="fp16")`."""
+
+CONFIG = """
+name: "{name}"
+platform: "tensorrt_plan"
+max_batch_size: 4
+input {{ name: "x" data_type: TYPE_FP32 dims: [8] }}
+output {{ name: "y" data_type: TYPE_FP32 dims: [8] }}
+"""
+
+
+@pytest.fixture(scope="session")
+def publish_tiny() -> PublishTiny:
+    """Publishes `y = relu(relu(x) @ 2)` in FP16: a graph, a manifest with one proven artefact, and a golden answer."""
+
+    def publish(repository: Path, name: str = "tiny", precision: str = "fp16") -> ModelFolder:
+        model = ModelFolder(repository / name)
+        version = model.version((model.latest or 0) + 1)
+        version.mkdir(parents=True)
+        model.config.write_text(CONFIG.format(name=name))
+        _write_graph(version / GRAPH, precision)
+        x = np.arange(16, dtype=np.float32).reshape(2, 8)
+        np.savez(version / GOLDEN, **{"input.x": x, "output.y": 2 * x})
+        (version / "model.xml").write_text("")
+        (version / MANIFEST).write_text(_passport(name).to_json())
+        return model
+
+    return publish
+
+
+def _write_graph(path: Path, precision: str) -> None:
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    kind, dtype = (TensorProto.FLOAT16, np.float16) if precision == "fp16" else (TensorProto.FLOAT, np.float32)
+    nodes = [
+        helper.make_node("Cast", ["x"], ["cast"], to=kind),
+        helper.make_node("Relu", ["cast"], ["first"]),
+        helper.make_node("MatMul", ["first", "weight"], ["product"]),
+        helper.make_node("Relu", ["product"], ["second"]),
+        helper.make_node("Cast", ["second"], ["y"], to=TensorProto.FLOAT),
+    ]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 8]) for name in "xy")
+    weight = numpy_helper.from_array(2 * np.eye(8, dtype=dtype), "weight")
+    graph = helper.make_graph(nodes, "tiny", [x], [y], [weight])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
+
+
+def _passport(name: str) -> Passport:
+    proof = Parity("openvino f32", (1, 4), 0.0, 0.0, 1.0)
+    openvino = Artefact("model.xml", "openvino", 0, "", "openvino 2026.4.1", 0.1, proven=("f32",), parity=(proof,))
+    return Passport(
+        model=name,
+        fingerprint="mark",
+        built_at="2026-01-01T00:00:00+00:00",
+        command=f"engineroom build {name}",
+        profile=Profile("fp16", {"x": ((1, 8), (2, 8), (4, 8))}),
+        tolerance=Tolerance(),
+        libraries={},
+        machine={},
+        artefacts=(openvino,),
+    )
