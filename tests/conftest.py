@@ -1,5 +1,7 @@
-"""What tests of several rooms share: a model that is published in an instant."""
+"""What tests of several rooms share: the three real models, built, and a model that is published in an instant."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 from engineroom.recipe import Tolerance
-from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder
+from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder, Repository
 from engineroom.repository.passport import Artefact, Parity, Passport, Profile
 
 PublishTiny = Callable[..., ModelFolder]
@@ -20,6 +22,22 @@ max_batch_size: 4
 input {{ name: "x" data_type: TYPE_FP32 dims: [8] }}
 output {{ name: "y" data_type: TYPE_FP32 dims: [8] }}
 """
+
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def built() -> Repository:
+    """The project's own model repository with the latest build of the three real recipes in it.
+
+    Each has artefacts for `openvino` and `tensorrt-rtx:sm89`. A build that is up to date takes seconds; the first one
+    takes a minute. Read it, serve it, and leave it as it is.
+    """
+    command = [sys.executable, "-m", "engineroom", "build", "--target", "openvino", "--target", "tensorrt-rtx:sm89"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Repository(ROOT / "model_repository")
 
 
 @pytest.fixture(scope="session")
