@@ -1,0 +1,136 @@
+"""`engineroom models`: what people and programs are told of a repository."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engineroom.compile.targets.tensorrt import has_gpu
+from engineroom.repository.layout import MANIFEST, ModelFolder
+
+RTX = ("--target", "tensorrt-rtx:sm89")
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "engineroom", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def read_json(*words: object) -> Any:
+    done = run(*words, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, publish_tiny: Any) -> Path:
+    """`done` has two versions, `foreign` one without a manifest, `planned` a configuration alone."""
+    publish_tiny(tmp_path, "done")
+    publish_tiny(tmp_path, "done")
+    (publish_tiny(tmp_path, "foreign").version(1) / MANIFEST).unlink()
+    ModelFolder(tmp_path / "planned").path.mkdir()
+    ModelFolder(tmp_path / "planned").config.write_text('name: "planned"')
+    return tmp_path
+
+
+def test_list_tells_programs_everything(repository: Path) -> None:
+    done, foreign, planned = read_json("models", "list", "--repository", repository)
+    assert [version["version"] for version in done["versions"]] == [1, 2]
+    assert done["versions"][1]["built_at"] == "2026-01-01T00:00:00+00:00"
+    (artefact,) = done["versions"][1]["artefacts"]
+    assert (artefact["target"], artefact["file"], artefact["size_bytes"]) == ("openvino", "model.xml", 0)
+    assert artefact["parity"][0]["runner"] == "openvino f32"
+    assert foreign["versions"] == [{"version": 1, "problem": "not built by engineroom: it has no manifest.json"}]
+    assert (planned["versions"], planned["advice"]) == ([], "no version yet: engineroom build planned")
+
+
+def test_list_tells_people_the_latest_in_full_and_the_rest_in_a_line(repository: Path) -> None:
+    read_json("models", "engines", "done", "--repository", repository, *RTX)
+    lines = run("models", "list", "--repository", repository).stdout.splitlines()
+    assert lines[:2] == ["done", "  version 2: built 2026-01-01T00:00:00+00:00"]
+    assert lines[2].split()[:2] == ["openvino", "model.xml"]
+    assert lines[3].strip() == "openvino f32: max 0, mean 0, cosine 1.00000"
+    assert lines[4].split()[:2] == ["tensorrt-rtx:sm89", "model.rtx-sm89.plan"]
+    assert lines[5].strip() == "added where it is served, not compared with PyTorch"
+    assert lines[6] == "  version 1: built 2026-01-01T00:00:00+00:00, openvino"
+    assert lines[-1] == "planned: no version yet: engineroom build planned"
+
+
+def test_list_shows_a_damaged_manifest_and_goes_on(repository: Path) -> None:
+    (repository / "done" / "2" / MANIFEST).write_text("{")
+    done, _, _ = read_json("models", "list", "--repository", repository)
+    assert "manifest.json: is not JSON" in done["versions"][1]["problem"]
+    assert done["versions"][0]["problem"] == ""
+
+
+def test_list_of_an_empty_repository_says_how_to_fill_it(tmp_path: Path) -> None:
+    assert (
+        run("models", "list", "--repository", tmp_path).stdout
+        == f"no models in {tmp_path}. Run: engineroom build NAME\n"
+    )
+    assert read_json("models", "list", "--repository", tmp_path / "none") == []
+
+
+def test_engines_are_added_to_the_latest_versions(repository: Path) -> None:
+    done, foreign = read_json("models", "engines", "--repository", repository, *RTX)
+    assert (done["version"], done["compiled"], done["reason"]) == (2, True, "missing")
+    assert (repository / "done" / "2" / "model.rtx-sm89.plan").stat().st_size == done["artefact"]["size_bytes"]
+    assert not (repository / "done" / "1" / "model.rtx-sm89.plan").exists()
+    assert (foreign["compiled"], foreign["artefact"]) == (False, None)
+    again = run("models", "engines", "done", "--repository", repository, *RTX)
+    assert again.stdout.startswith("done: version 2: up to date (model.rtx-sm89.plan, ")
+    forced = run("models", "engines", "done", "--repository", repository, *RTX, "--force")
+    assert forced.stdout.startswith("done: version 2: compiled model.rtx-sm89.plan, ")
+    assert forced.stderr.splitlines()[0] == "done: compile model.rtx-sm89.plan (--force)"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("nobody", *RTX), "error: nobody: no such model in "),
+        (("planned", *RTX), "error: planned: no version is published in "),
+        (("--target", "openvino"), "error: target 'openvino' has no engines. "),
+    ],
+    ids=["unknown model", "no version", "target without engines"],
+)
+def test_engines_that_cannot_be_compiled_end_with_one_message(
+    repository: Path, words: tuple[str, ...], message: str
+) -> None:
+    done = run("models", "engines", *words, "--repository", repository)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(has_gpu(), reason="this machine has a GPU to compile on")
+@pytest.mark.parametrize("words", [("models", "engines"), ("serve", "--engines")], ids=" ".join)
+def test_machine_without_a_gpu_is_told_once(repository: Path, words: tuple[str, ...]) -> None:
+    done = run(*words, "--repository", repository)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: an engine is compiled on the GPU that will run it, and no NVIDIA GPU is ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_server_that_still_compiles_ends_at_once(repository: Path, tmp_path: Path) -> None:
+    """TensorRT answers no signal while it compiles: the process that it runs in is ended instead."""
+    slow = tmp_path / "slow"
+    slow.write_text(
+        f"#!{sys.executable}\nimport os, time\nprint(os.getpid(), *os.sys.argv[1:], flush=True)\ntime.sleep(300)\n"
+    )
+    slow.chmod(0o755)
+    code = f"import sys; sys.executable = {str(slow)!r}; from engineroom.cli import main; main()"
+    command = [sys.executable, "-c", code, "serve", "done", "--engines", "--repository", str(repository)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        child, *words = server.stderr.readline().split()
+        server.send_signal(signal.SIGTERM)
+        out, err = server.communicate(timeout=20)
+    assert words == ["-m", "engineroom", "models", "engines", "done", "--repository", str(repository)]
+    assert (server.returncode, out, err) == (0, "stopped before it was ready\n", "")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(child), 0)
