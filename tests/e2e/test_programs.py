@@ -24,8 +24,8 @@ A cat sleeps on the sofa.
 
 
 @pytest.fixture(scope="module")
-def server(start_server):
-    return start_server(ROOT / "model_repository", "efficientnet_lite0", "minilm")
+def server(start_server, built):
+    return start_server(built.path, "efficientnet_lite0", "minilm")
 
 
 @pytest.fixture(scope="module")
