@@ -22,8 +22,9 @@ TINY = """
 backend: "openvino"
 max_batch_size: 8
 dynamic_batching {{ max_queue_delay_microseconds: {delay_us} }}
-input [{{ name: "a" data_type: TYPE_FP32 dims: [{dims}] }}, {{ name: "b" data_type: TYPE_FP32 dims: [{dims}] }}]
-output [{{ name: "sum" data_type: TYPE_FP32 dims: [{dims}] }}]
+input {{ name: "a" data_type: TYPE_FP32 dims: [{width}] allow_ragged_batch: {ragged} }}
+input {{ name: "b" data_type: TYPE_FP32 dims: [{width}] allow_ragged_batch: {ragged} }}
+output [{{ name: "sum" data_type: TYPE_FP32 dims: [{width}] }}]
 instance_group [{{ count: 1 kind: KIND_CPU }}]
 """
 
@@ -62,9 +63,10 @@ def write_sum_model() -> Callable[..., Path]:
         import openvino as ov
         from openvino import opset13 as ops
 
+        config = TINY.format(width=width, ragged=str(width < 0).lower(), delay_us=delay_us)
         version = repository / name / "1"
         version.mkdir(parents=True)
-        (repository / name / "config.pbtxt").write_text(f'name: "{name}"' + TINY.format(dims=width, delay_us=delay_us))
+        (repository / name / "config.pbtxt").write_text(f'name: "{name}"' + config)
         terms = [ops.parameter([-1, width], np.float32, name=letter) for letter in "ab"]
         total = ops.add(*terms)
         for node, tensor in ((terms[0], "a"), (terms[1], "b"), (total, "sum")):
