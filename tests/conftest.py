@@ -13,7 +13,7 @@ from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder, R
 from engineroom.repository.passport import Artefact, Parity, Passport, Profile
 
 PublishTiny = Callable[..., ModelFolder]
-"""`publish_tiny(repository, name="tiny", precision="fp16")`."""
+"""`publish_tiny(repository, name="tiny", precision="fp16", on_cpu=False)`."""
 
 CONFIG = """
 name: "{name}"
@@ -42,9 +42,12 @@ def built() -> Repository:
 
 @pytest.fixture(scope="session")
 def publish_tiny() -> PublishTiny:
-    """Publishes `y = relu(relu(x) @ 2)` in FP16: a graph, a manifest with one proven artefact, and a golden answer."""
+    """Publishes `y = relu(relu(x) * 2)` in FP16: a graph, a manifest with one proven artefact, and a golden answer.
 
-    def publish(repository: Path, name: str = "tiny", precision: str = "fp16") -> ModelFolder:
+    Only with `on_cpu` is that artefact real, and can be served.
+    """
+
+    def publish(repository: Path, name: str = "tiny", precision: str = "fp16", on_cpu: bool = False) -> ModelFolder:
         model = ModelFolder(repository / name)
         version = model.version((model.latest or 0) + 1)
         version.mkdir(parents=True)
@@ -52,7 +55,10 @@ def publish_tiny() -> PublishTiny:
         _write_graph(version / GRAPH, precision)
         x = np.arange(16, dtype=np.float32).reshape(2, 8)
         np.savez(version / GOLDEN, **{"input.x": x, "output.y": 2 * x})
-        (version / "model.xml").write_text("")
+        if on_cpu:
+            _write_cpu(model, version)
+        else:
+            (version / "model.xml").write_text("")
         (version / MANIFEST).write_text(_passport(name).to_json())
         return model
 
@@ -75,6 +81,16 @@ def _write_graph(path: Path, precision: str) -> None:
     weight = numpy_helper.from_array(2 * np.eye(8, dtype=dtype), "weight")
     graph = helper.make_graph(nodes, "tiny", [x], [y], [weight])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
+
+
+def _write_cpu(model: ModelFolder, version: Path) -> None:
+    import openvino
+
+    openvino.save_model(openvino.convert_model(version / GRAPH), version / "model.xml")
+    model.cpu_config.parent.mkdir(exist_ok=True)
+    model.cpu_config.write_text(
+        CONFIG.format(name=model.name).replace('platform: "tensorrt_plan"', 'backend: "openvino"')
+    )
 
 
 def _passport(name: str) -> Passport:
