@@ -123,6 +123,7 @@ def plan_from_onnx(target: TensorRT, graph: Path, profile: Profile, path: Path) 
     """
     trt = load(target.kind)
     said = messages(trt)
+    said.lines.clear()
     builder = trt.Builder(said.logger)
     network = builder.create_network(_flags(trt))
     _parse(trt, network, graph, said)

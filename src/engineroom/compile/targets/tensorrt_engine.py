@@ -45,12 +45,20 @@ class _Engine:
         self.outputs = [name for name in names if name not in self.inputs]
 
     def answer(self, inputs: Arrays) -> Arrays:
-        """Run one batch; arrays by name, shape (batch, ...), on the CPU in and out."""
+        """Run one batch; arrays by name, shape (batch, ...), on the CPU in and out.
+
+        Raises:
+            CompileError: A shape is outside the engine's profile, or the engine does not run.
+        """
         import torch
 
         tensors = {name: torch.from_numpy(inputs[name]).cuda() for name in self.inputs}
         for name, tensor in tensors.items():
-            self.context.set_input_shape(name, tuple(tensor.shape))
+            if not self.context.set_input_shape(name, tuple(tensor.shape)):
+                raise CompileError(
+                    f"{self.path}: takes no '{name}' of shape {tuple(tensor.shape)}: {self.said.take()} "
+                    "Widen the recipe's axes, or build the model again."
+                )
         for name in self.outputs:
             dtype = torch_dtype(self.engine.get_tensor_dtype(name).name)
             tensors[name] = torch.empty(tuple(self.context.get_tensor_shape(name)), dtype=dtype, device="cuda")
