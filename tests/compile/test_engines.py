@@ -18,6 +18,7 @@ from engineroom.compile import engines
 from engineroom.compile.engines import STAGING, Engine, add_engine, engine_target
 from engineroom.compile.gpu import Gpu
 from engineroom.compile.pipeline import _targets_of_same_build
+from engineroom.compile.targets import tensorrt
 from engineroom.compile.targets.tensorrt import TensorRT
 from engineroom.errors import CompileError, RepositoryError
 from engineroom.repository.files import sha256
@@ -219,3 +220,24 @@ def test_machine_that_no_engine_can_be_compiled_on(
     monkeypatch.setattr(engines, "gpus", lambda: shown)
     with pytest.raises(CompileError, match=message):
         engine_target("tensorrt")
+
+
+@pytest.mark.parametrize("surface", ["tensorrt-10.16", "tensorrt-11.4"])
+def test_plan_belongs_to_the_gpu_it_was_made_on(
+    model: ModelFolder, tensorrt_double: Any, as_tensorrt: Any, monkeypatch: pytest.MonkeyPatch, surface: str
+) -> None:
+    double = as_tensorrt(tensorrt_double.double(surface))
+    monkeypatch.setattr(engines, "load", lambda _: double)
+    for module in (engines, tensorrt):
+        monkeypatch.setattr(module, "has_gpu", lambda: True)
+        monkeypatch.setattr(module, "gpus", lambda: (L4,))
+    engine = add(model, engine_target("tensorrt"))
+    assert engine.artefact is not None
+    assert (engine.artefact.file, engine.artefact.device) == ("model.plan", "NVIDIA L4, compute capability 8.9")
+    assert engine.artefact.built_with == f"tensorrt {double.__version__}"
+    assert add(model, engine_target("tensorrt")).reason == "up to date"
+    for module in (engines, tensorrt):
+        monkeypatch.setattr(module, "gpus", lambda: (H200,))
+    moved = add(model, engine_target("tensorrt"))
+    assert moved.reason == f"made on {L4}, here is {H200}"
+    assert [one.target for one in passport(model).artefacts] == ["openvino", "tensorrt"]
