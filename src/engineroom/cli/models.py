@@ -91,6 +91,7 @@ def run_engines(names: tuple[str, ...], repository: Path) -> None:
             status = process.wait()
         finally:
             process.terminate()
+            process.wait()
     if status:
         sys.exit(status)
 
