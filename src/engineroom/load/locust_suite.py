@@ -2,6 +2,7 @@
 
 import inspect
 import itertools
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -78,7 +79,7 @@ class Suite:
 
     def __init__(self, events: Any) -> None:
         self.plan: Plan | None = None
-        self.problem: EngineRoomError = BadInput("nothing is prepared. Name a model and a server.")
+        self.problem: EngineRoomError | None = None
         self.measured = Measured()
         self.result: LoadResult | None = None
         self.verdict: EngineRoomError | None = None
@@ -101,11 +102,12 @@ class Suite:
 
         try:
             if self.plan is None:
-                raise self.problem
+                raise self.problem or BadInput("nothing is prepared. Name a model and a server.")
             caller = connect(self.plan.served.address, self.plan.options.timeout_s)
             request = self.plan.requests[0]
             request.golden.check(caller.send(request))
         except EngineRoomError as error:
+            self.problem = error
             raise StopTest(str(error)) from error
         return caller
 
@@ -145,6 +147,7 @@ class Suite:
 
     def _on_init(self, environment: Any, **_: Any) -> None:
         _show_short_latencies()
+        _interrupt_nobody()
         options = environment.parsed_options
         if options is None or options.master or options.worker:
             _end(
@@ -164,7 +167,7 @@ class Suite:
         environment.stop_timeout = max(environment.stop_timeout, options.timeout_s + 1)
 
     def _on_test_start(self, environment: Any, **_: Any) -> None:
-        self.measured = Measured()
+        self.measured, self.problem = Measured(), None
         # On Locust's page, the server and the options may be others at every start.
         if environment.web_ui is not None:
             self.plan = None
@@ -189,6 +192,8 @@ class Suite:
         if self.plan is None:
             return
         try:
+            if self.problem is not None:
+                raise self.problem
             self.result = _result(self.plan, self.measured)
             self.plan.options.thresholds.check((self.result,))
         except EngineRoomError as error:
@@ -271,6 +276,21 @@ def _show_short_latencies() -> None:
         return float(f"{response_time:.3g}")
 
     stats.bucket_response_time = three_digits  # type: ignore[assignment]
+
+
+def _interrupt_nobody() -> None:
+    """Let Ctrl-C end the run from outside the users.
+
+    Python raises KeyboardInterrupt in whichever greenlet runs. Within a gRPC call that leaves the channel's lock
+    taken, and the process waits for it forever when the channel is collected.
+    """
+    import gevent
+
+    def interrupt() -> None:
+        # gevent hands it on to the main greenlet, where Locust waits for it.
+        raise KeyboardInterrupt
+
+    gevent.signal_handler(signal.SIGINT, interrupt)
 
 
 def _end(error: EngineRoomError) -> None:

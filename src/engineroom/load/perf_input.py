@@ -25,8 +25,8 @@ def input_file(inputs: Arrays, expected: Arrays | None, path: Path) -> Path:
 
     Args:
         inputs: Arrays by input name, rows on the first axis.
-        expected: Answers by output name. perf_analyzer compares them byte by byte, and only rightly for requests of
-            one row and without shared memory.
+        expected: Answers by output name, of fixed size. perf_analyzer compares them byte by byte, and only rightly for
+            requests of one row and without shared memory.
         path: The file to write.
 
     Returns:

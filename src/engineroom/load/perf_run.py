@@ -23,6 +23,7 @@ class PerfRun:
         window_ms: Length of one measurement window. Three in a row must agree.
         stability_percent: How far throughput and latency of the three may be apart.
         trials: Most windows at one load.
+        slack_s: Time to start and to drain, beside the windows.
     """
 
     served: ServedModel
@@ -35,6 +36,7 @@ class PerfRun:
     window_ms: int = 1000
     stability_percent: float = 20
     trials: int = 10
+    slack_s: float = 30.0
 
     def __post_init__(self) -> None:
         self.served.check_batch(self.batch)
@@ -50,8 +52,8 @@ class PerfRun:
 
     @property
     def timeout_s(self) -> float:
-        """Longest time the run may take: every trial at every load, and half as much again for draining."""
-        return 30 + 1.5 * levels_in_range(self.rate or self.concurrency) * self.trials * self.window_ms / 1000
+        """Longest time the run may take: every trial at every load, and half as much again for the gaps between."""
+        return self.slack_s + 1.5 * levels_in_range(self.rate or self.concurrency) * self.trials * self.window_ms / 1000
 
     def options(self, report: Path) -> list[str]:
         """perf_analyzer's own options.
