@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from engineroom.compile.targets.tensorrt import has_gpu
+from engineroom.hardware import has_gpu
 from engineroom.project import Project
 from engineroom.serve.install import install
 

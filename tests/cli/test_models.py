@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engineroom.compile.targets.tensorrt import has_gpu
+from engineroom.hardware import has_gpu
 from engineroom.repository.layout import MANIFEST, ModelFolder
 
 RTX = ("--target", "tensorrt-rtx:sm89")

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engineroom.compile.targets.tensorrt import has_gpu, installed
+from engineroom.compile.targets.tensorrt import installed
+from engineroom.hardware import has_gpu
 from engineroom.project import Project
 from engineroom.repository.layout import GOLDEN, MANIFEST, Repository
 from engineroom.repository.passport import passport_from_file

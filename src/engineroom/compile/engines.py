@@ -17,8 +17,9 @@ from engineroom.compile.bindings import check_bindings
 from engineroom.compile.gpu import gpus
 from engineroom.compile.report import Watch
 from engineroom.compile.targets import target_from_name
-from engineroom.compile.targets.tensorrt import TensorRT, has_gpu, load, plan_from_onnx
+from engineroom.compile.targets.tensorrt import TensorRT, load, plan_from_onnx
 from engineroom.errors import CompileError, RepositoryError
+from engineroom.hardware import has_gpu
 from engineroom.repository.files import sha256, sync_file, sync_folder, write_atomically
 from engineroom.repository.layout import GRAPH, MANIFEST, ModelFolder
 from engineroom.repository.passport import Artefact, Passport, passport_from_file

@@ -1,15 +1,14 @@
 """The fingerprint of a build: equal fingerprints, equal artefacts, so the second build has nothing to do."""
 
 import hashlib
-import inspect
 import platform
 import sys
 from importlib import metadata
 from pathlib import Path
 
-from engineroom.compile.targets.openvino import has_amx
-from engineroom.compile.targets.tensorrt import has_gpu
 from engineroom.errors import RecipeError
+from engineroom.hardware import has_amx, has_gpu
+from engineroom.project import Project
 from engineroom.recipe import Recipe
 
 TOOLS = (
@@ -51,28 +50,31 @@ def machine() -> dict[str, str]:
     }
 
 
-def fingerprint(recipe: Recipe) -> str:
+def fingerprint(recipe: Recipe, project: Project) -> str:
     """Digest of the recipe's source, the versions of its packages, this machine's abilities, and engineroom's own code.
 
     Raises:
         RecipeError: A distribution that the recipe needs is not installed, or its source cannot be read.
     """
-    parts = [source_of(recipe).read_bytes()]
+    parts = [path.read_bytes() for path in sources_of(recipe, project)]
     parts += [path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))]
     parts += [repr(sorted(one.items())).encode() for one in (libraries(recipe), machine())]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
-def source_of(recipe: Recipe) -> Path:
-    """The file that defines the recipe's module.
+def sources_of(recipe: Recipe, project: Project) -> list[Path]:
+    """The recipe's own file, and the one that defines its module where that is another.
 
     Raises:
-        RecipeError: There is no file, as in an interactive session.
+        RecipeError: There is neither, as in an interactive session.
     """
-    module = sys.modules.get(recipe.module.__module__)
-    file = getattr(module, "__file__", None) or inspect.getsourcefile(recipe.module)
-    if file is None or not Path(file).is_file():
+    # A functools.partial says that it comes from functools.
+    maker = getattr(recipe.module, "func", recipe.module)
+    defined_in = getattr(sys.modules.get(maker.__module__), "__file__", None)
+    files = {project.recipes / f"{recipe.name}.py", *([Path(defined_in)] if defined_in else [])}
+    found = sorted({file.resolve() for file in files if file.is_file()})
+    if not found:
         raise RecipeError(
             f"{recipe.name}: the source of its module() is in no file. Write the recipe into build/{recipe.name}.py."
         )
-    return Path(file)
+    return found

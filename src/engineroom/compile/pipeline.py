@@ -1,6 +1,9 @@
 """The pipeline: export → precision → compile → verify → publish, in order, each leaving a file or an error."""
 
+import contextlib
+import fcntl
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,7 +20,7 @@ from engineroom.compile.targets.onnx_runtime import runner_from_onnx
 from engineroom.errors import ExportError, ParityError, RepositoryError
 from engineroom.project import Project
 from engineroom.recipe import Recipe
-from engineroom.repository.config import write_configs
+from engineroom.repository.config import missing_configs
 from engineroom.repository.files import sha256, write_atomically
 from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder, Repository
 from engineroom.repository.passport import Artefact, Parity, Passport, Profile, passport_from_file
@@ -54,25 +57,57 @@ def build(recipe: Recipe, project: Project, options: BuildOptions, watch: Watch)
         EngineRoomError: A stage failed. The repository serves what it served before.
     """
     folder = Repository(project.repository).model(recipe.name)
-    mark = fingerprint(recipe)
+    mark = fingerprint(recipe, project)
     asked = {name: target_from_name(name) for name in options.targets}
-    with explained(folder):
-        write_configs(recipe, folder, overwrite=options.write_config)
+    with explained(folder), _turn(project.work / f"{recipe.name}.lock"):
+        configs = missing_configs(recipe, folder, overwrite=options.write_config)
         have = _targets_of_same_build(folder, mark)
         if have.issuperset(asked) and folder.latest and not options.force:
+            _write(configs)
             return BuildReport(recipe.name, folder.latest, up_to_date=True)
         # What an equal build already made stays part of the model: a new version replaces the old one whole.
         targets = [*asked.values(), *(target_from_name(name) for name in sorted(have - asked.keys()))]
         work = project.work / recipe.name
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
-        return _run(recipe, targets, folder, work, Log(watch), _passport(recipe, mark, options))
+        return _run(recipe, Job(targets, folder, work, configs, _passport(recipe, mark, options)), Log(watch))
 
 
-def _run(
-    recipe: Recipe, targets: list[Target], folder: ModelFolder, work: Path, log: Log, passport: Passport
-) -> BuildReport:
-    reference = Reference(recipe)
+@dataclass(frozen=True)
+class Job:
+    """What a build makes, and where.
+
+    Attributes:
+        targets: What to compile for.
+        folder: The model's folder in the repository.
+        work: Folder of the intermediate files, empty.
+        configs: Configurations and label files that appear together with the version, by path.
+        passport: The version's passport, its artefacts still to come.
+    """
+
+    targets: list[Target]
+    folder: ModelFolder
+    work: Path
+    configs: dict[Path, str]
+    passport: Passport
+
+
+@contextlib.contextmanager
+def _turn(lock: Path) -> Iterator[None]:
+    """Wait until no other build of the model runs: they share its work folder. The second then has nothing to do."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _write(configs: dict[Path, str]) -> None:
+    for path, text in configs.items():
+        write_atomically(path, text)
+
+
+def _run(recipe: Recipe, job: Job, log: Log) -> BuildReport:
+    reference, work = Reference(recipe), job.work
     exported, graph = work / "model.onnx", work / GRAPH
     with log.stage("reference") as stage:
         stage.note = f"PyTorch answered {sum(case.batch for case in reference.cases)} rows of real samples"
@@ -84,15 +119,16 @@ def _run(
         stage.note = fp16_from_fp32(recipe, exported, graph)
         stage.size_bytes = graph.stat().st_size
     files, artefacts = [graph], []
-    for target in targets:
+    for target in job.targets:
         compiled, artefact = _artefact(reference, target, graph, work, log)
         files += [compiled.file, *compiled.companions]
         artefacts.append(artefact)
     with log.stage("publish") as stage:
         write_golden(reference, work / GOLDEN)
-        write_atomically(work / MANIFEST, replace(passport, artefacts=tuple(artefacts)).to_json())
-        version = publish(folder, [*files, work / GOLDEN, work / MANIFEST])
-        stage.note = str(folder.version(version))
+        write_atomically(work / MANIFEST, replace(job.passport, artefacts=tuple(artefacts)).to_json())
+        _write(job.configs)
+        version = publish(job.folder, [*files, work / GOLDEN, work / MANIFEST])
+        stage.note = str(job.folder.version(version))
     return BuildReport(recipe.name, version, up_to_date=False, stages=tuple(log.stages))
 
 

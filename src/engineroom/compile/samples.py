@@ -81,7 +81,7 @@ class Reference:
             Outputs by name, shape (batch, ...).
 
         Raises:
-            RecipeError: The module raises, or its outputs do not fit the recipe.
+            RecipeError: The module raises, its outputs do not fit the recipe, or hold NaN or infinity.
         """
         import torch
 
@@ -96,8 +96,21 @@ class Reference:
                 f"{self.recipe.name}: the module raises on its samples ({shapes}): {type(error).__name__}: {error}. "
                 "Its forward must take the inputs in the recipe's order, each with a leading batch axis."
             ) from error
-        arrays = [tensor.numpy() for tensor in (answer if isinstance(answer, tuple | list) else (answer,))]
-        return self._named(arrays, len(tensors[0]))
+        outputs = answer if isinstance(answer, tuple | list) else (answer,)
+        return self._named([self._array(output) for output in outputs], len(tensors[0]))
+
+    def _array(self, output: Any) -> npt.NDArray[Any]:
+        import torch
+
+        try:
+            array: npt.NDArray[Any] = output.numpy()
+        except (AttributeError, TypeError) as error:
+            kind = output.dtype if isinstance(output, torch.Tensor) else type(output).__name__
+            raise RecipeError(
+                f"{self.recipe.name}: the module returns {kind} ({error}), a tensor on the CPU of one of Triton's "
+                "types was expected. Wrap the module so that it returns one tensor, or a tuple, as the recipe says."
+            ) from error
+        return array
 
     def _named(self, arrays: Sequence[npt.NDArray[Any]], batch: int) -> dict[str, npt.NDArray[Any]]:
         recipe = self.recipe
@@ -110,6 +123,11 @@ class Reference:
                 raise RecipeError(
                     f"{recipe.name}: output '{tensor.name}' of the module is {array.dtype} {array.shape}, "
                     f"the recipe says {tensor.dtype} {(batch, *tensor.shape)}. Change the recipe or the module."
+                )
+            if not np.all(np.isfinite(array)):
+                raise RecipeError(
+                    f"{recipe.name}: output '{tensor.name}' of the module holds NaN or infinity on its samples. "
+                    "Nothing can be compared with it: mend the module or its samples."
                 )
         return {tensor.name: array for tensor, array in zip(recipe.outputs, arrays, strict=True)}
 
@@ -150,6 +168,7 @@ def samples_from_recipe(recipe: Recipe) -> tuple[Arrays, ...]:
         raise RecipeError(f"{recipe.name}: samples() returned nothing. Parity needs at least one real input.")
     for group in groups:
         _check_group(recipe, group)
+    _check_axes(recipe, groups)
     return groups
 
 
@@ -159,6 +178,11 @@ def _check_group(recipe: Recipe, group: Arrays) -> None:
         raise RecipeError(
             f"{recipe.name}: a group of samples must map exactly {', '.join(expected)} to arrays, got {list(group)}."
         )
+    for name, array in group.items():
+        if not isinstance(array, np.ndarray) or not array.ndim:
+            raise RecipeError(
+                f"{recipe.name}: samples of '{name}' are {type(array).__name__}, a numpy array of rows was expected."
+            )
     if len({len(array) for array in group.values()}) != 1 or not len(group[expected[0]]):
         raise RecipeError(
             f"{recipe.name}: arrays of one group of samples must have the same number of rows, at least one."
@@ -173,6 +197,24 @@ def _check_group(recipe: Recipe, group: Arrays) -> None:
         if not np.all(np.isfinite(array)):
             raise RecipeError(
                 f"{recipe.name}: samples of '{tensor.name}' hold NaN or infinity. Parity on them would prove nothing."
+            )
+
+
+def _check_axes(recipe: Recipe, groups: Sequence[Arrays]) -> None:
+    """Every axis in two sizes: one alone cannot tell an open size from one that the export froze at the example's."""
+    for axis in recipe.axes:
+        sizes = {
+            group[tensor.name].shape[index]
+            for group in groups
+            for tensor in recipe.inputs
+            for index, dim in enumerate(tensor.dims, 1)
+            if dim == axis
+        }
+        if axis.min < axis.max and len(sizes) < 2:
+            raise RecipeError(
+                f"{recipe.name}: all samples have axis '{axis.name}' at {sizes.pop()}, "
+                f"the recipe says {axis.min}..{axis.max}. "
+                "Give a group of samples of another size too, so that the proof sees the axis vary."
             )
 
 

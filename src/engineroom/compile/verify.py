@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engineroom.compile.samples import Case, Reference
-from engineroom.errors import ParityError
+from engineroom.errors import EngineRoomError, ParityError, RecipeError
 from engineroom.recipe import Arrays, Tolerance
 from engineroom.repository.agreement import Agreement, agreement
 from engineroom.repository.passport import Parity
@@ -70,17 +70,29 @@ def _compared(model: str, runner: Runner, case: Case, output: str, tolerance: To
 
 
 def task_scores(reference: Reference, runner: Runner) -> dict[str, float]:
-    """The recipe's task metric for a runner and, as `NAME of the module`, for the module; empty where there is none."""
+    """The recipe's task metric for a runner and, as `NAME of the module`, for the module; empty where there is none.
+
+    Raises:
+        RecipeError: The task's data cannot be loaded, or its score not computed.
+    """
     task = reference.recipe.task
     if task is None:
         return {}
-    inputs, truth = task.data()
-    return {
-        f"{task.name} of the module": float(
-            task.score(_in_batches(reference.answer, inputs, reference.recipe.batch.max), truth)
-        ),
-        task.name: float(task.score(_in_batches(runner.answer, inputs, reference.recipe.batch.max), truth)),
-    }
+    largest = reference.recipe.batch.max
+    try:
+        inputs, truth = task.data()
+        scores = [
+            float(task.score(_in_batches(answer, inputs, largest), truth))
+            for answer in (reference.answer, runner.answer)
+        ]
+    except EngineRoomError:
+        raise
+    except Exception as error:
+        raise RecipeError(
+            f"{reference.recipe.name}: its task metric '{task.name}' cannot be computed with {runner.name}: "
+            f"{type(error).__name__}: {_first_line(error)}. Mend data() or score() of the recipe's task."
+        ) from error
+    return dict(zip((f"{task.name} of the module", task.name), scores, strict=True))
 
 
 def _in_batches(answer: Callable[[Arrays], Arrays], inputs: Arrays, size: int) -> Arrays:

@@ -3,8 +3,9 @@
 from typing import Any
 
 from engineroom.errors import ServerNotInstalled
+from engineroom.hardware import has_gpu
 from engineroom.serve.embedded import PINS, embedded_server
-from engineroom.serve.triton import container_binary, has_gpu
+from engineroom.serve.triton import container_binary
 
 
 def server_status() -> dict[str, Any]:

@@ -5,6 +5,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engineroom.errors import ServerNotInstalled
+from engineroom.hardware import has_gpu
 from engineroom.repository.layout import CPU_CONFIG
 from engineroom.serve.embedded import installed_server
 
@@ -38,12 +40,16 @@ def find_triton() -> Triton:
     """The Triton of this machine: a container's where there is one, else the embedded server.
 
     Raises:
-        ServerNotInstalled: There is neither.
+        ServerNotInstalled: There is neither, or a container's without a GPU.
     """
     binary = container_binary()
+    if binary and not has_gpu():
+        raise ServerNotInstalled(
+            f"{binary} is here, but no GPU. The image's own OpenVINO backend takes full batches only, so models would "
+            "not answer there as they do elsewhere. Start the container with --gpus all, or serve outside it."
+        )
     if binary:
-        gpu = has_gpu()
-        return Triton(binary, gpu, options=() if gpu else _WITHOUT_GPU)
+        return Triton(binary, gpu=True)
     server = installed_server()
     return Triton(
         binary=server.binary,
@@ -60,11 +66,6 @@ def container_binary() -> Path | None:
         return CONTAINER
     on_path = shutil.which("tritonserver")
     return Path(on_path) if on_path else None
-
-
-def has_gpu() -> bool:
-    """Whether an NVIDIA GPU is visible: its device nodes, on bare metal and in containers, or WSL's."""
-    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()
 
 
 _WITHOUT_GPU = (f"--model-config-name={CPU_CONFIG}", "--allow-gpu-metrics=false")

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from engineroom.compile.verify import Runner
 from engineroom.errors import CompileError
+from engineroom.hardware import has_gpu
 from engineroom.recipe import Recipe
 
 
@@ -74,6 +75,6 @@ def target_from_name(name: str) -> Target:
 
 def default_target() -> str:
     """`tensorrt` where TensorRT and a GPU are there, else `openvino`."""
-    from engineroom.compile.targets.tensorrt import has_gpu, installed
+    from engineroom.compile.targets.tensorrt import installed
 
     return "tensorrt" if installed("tensorrt") and has_gpu() else "openvino"

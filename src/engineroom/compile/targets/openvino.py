@@ -7,6 +7,7 @@ from typing import Any
 from engineroom.compile.targets import Compiled, Runners
 from engineroom.compile.verify import Runner
 from engineroom.errors import CompileError
+from engineroom.hardware import has_amx
 from engineroom.recipe import Arrays, Recipe
 
 
@@ -30,11 +31,11 @@ class OpenVINO:
         path = folder / "model.xml"
         try:
             model = openvino.convert_model(str(graph))
+            _keep_names(model, recipe)
             openvino.save_model(model, str(path), compress_to_fp16=recipe.precision == "fp16")
         except Exception as error:
-            raise CompileError(
-                f"{recipe.name}: OpenVINO refuses {graph.name}: {str(error).strip().splitlines()[-1]}"
-            ) from error
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            raise CompileError(f"{recipe.name}: OpenVINO refuses {graph.name}: {reason}") from error
         version = openvino.get_version().split("-")[0]
         return Compiled(path, f"openvino {version}", companions=(path.with_suffix(".bin"),))
 
@@ -42,6 +43,14 @@ class OpenVINO:
         """FP32 first, then bf16 where the CPU computes it in hardware."""
         types = ("f32", "bf16") if has_amx() else ("f32",)
         return tuple((kind, partial(_runner, compiled.file, kind)) for kind in types)
+
+
+def _keep_names(model: Any, recipe: Recipe) -> None:
+    """Leave each edge the recipe's name alone: one that only a cast stands behind carries the cast's name as well."""
+    for tensor in (*recipe.inputs, *recipe.outputs):
+        for port in (*model.inputs, *model.outputs):
+            if tensor.name in port.get_names():
+                port.get_tensor().set_names({tensor.name})
 
 
 def target(kind: str, detail: str) -> OpenVINO:
@@ -57,21 +66,16 @@ def target(kind: str, detail: str) -> OpenVINO:
     return OpenVINO()
 
 
-def has_amx() -> bool:
-    """Whether this CPU multiplies bf16 matrices in hardware (the kernel's flag `amx_bf16`)."""
-    try:
-        return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
-
-
 def _runner(path: Path, kind: str) -> Runner:
     core = _openvino().Core()
-    model = core.read_model(str(path))
+    try:
+        model = core.read_model(str(path))
+        compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": kind})
+    except Exception as error:
+        raise CompileError(f"{path}: OpenVINO cannot run it in {kind}: {str(error).strip()}") from error
     # Names are the file's: a compiled model merges those of values that a vanished cast connected.
     inputs = [port.get_any_name() for port in model.inputs]
     outputs = [port.get_any_name() for port in model.outputs]
-    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": kind})
 
     def answer(arrays: Arrays) -> Arrays:
         results = compiled([arrays[name] for name in inputs])

@@ -15,6 +15,7 @@ from typing import Any
 from engineroom.compile.gpu import gpus
 from engineroom.compile.targets import Compiled, Runners
 from engineroom.errors import CompileError
+from engineroom.hardware import has_gpu
 from engineroom.recipe import Recipe
 from engineroom.repository.passport import Profile
 
@@ -229,8 +230,3 @@ def load(kind: str) -> Any:
         return import_module(names[0])
     except (ImportError, OSError) as error:
         raise CompileError(f"target '{kind}': {names[0]} is installed but cannot be loaded: {error}") from error
-
-
-def has_gpu() -> bool:
-    """Whether the NVIDIA driver shows a GPU to this process."""
-    return any(Path("/dev").glob("nvidia[0-9]*"))
