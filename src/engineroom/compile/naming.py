@@ -19,8 +19,9 @@ def rename(graph: Any, edges: Mapping[str, str]) -> list[str]:
     Returns:
         Internal values that had a wanted name and got the suffix `_internal`.
     """
-    taken = set(names_in(graph))
-    moved = {name: _free(name, taken) for name in edges.values() if name in taken and name not in edges}
+    present = set(names_in(graph))
+    taken = present.union(edges.values())
+    moved = {name: _free(name, taken) for name in edges.values() if name in present and name not in edges}
     _replace(graph, {**moved, **edges})
     return list(moved)
 
