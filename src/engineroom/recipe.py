@@ -40,10 +40,17 @@ class Axis:
     max: int
 
     def __post_init__(self) -> None:
+        if not self.name.isidentifier():
+            raise RecipeError(f"axis '{self.name}': the name must be an identifier, PyTorch's exporter wants one.")
         if not 1 <= self.min <= self.opt <= self.max:
             raise RecipeError(
                 f"axis '{self.name}': sizes need 1 <= min <= opt <= max, got {self.min}, {self.opt}, {self.max}."
             )
+
+    @property
+    def size(self) -> int:
+        """The one size of an axis that does not vary (`min` is `max`); -1, as Triton writes it, where it does."""
+        return -1 if self.min < self.max else self.max
 
 
 @dataclass(frozen=True)
@@ -59,13 +66,18 @@ class Tensor:
 
     name: str
     dtype: str
-    dims: tuple[int | Axis, ...] = ()
+    dims: tuple[int | Axis, ...]
     labels: Callable[[], Sequence[str]] | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise RecipeError(
                 f"tensor '{self.name}': dtype '{self.dtype}' is unknown. Use one of: {', '.join(DTYPES)}."
+            )
+        if not self.dims:
+            raise RecipeError(
+                f"tensor '{self.name}': has no dims, Triton wants one besides the batch. "
+                "Use dims=(1,) and x.unsqueeze(1) in the module."
             )
         if any(isinstance(dim, int) and dim < 1 for dim in self.dims):
             raise RecipeError(
@@ -80,7 +92,7 @@ class Tensor:
     @property
     def shape(self) -> tuple[int, ...]:
         """`dims` as Triton writes them: -1 where the size varies."""
-        return tuple(-1 if isinstance(dim, Axis) else dim for dim in self.dims)
+        return tuple(dim.size if isinstance(dim, Axis) else dim for dim in self.dims)
 
     def sized(self, which: Literal["min", "opt", "max"]) -> tuple[int, ...]:
         """`dims` with every axis at its smallest, usual or largest size."""

@@ -6,9 +6,8 @@ Both come from one description and go through Triton's own protobuf, so that wha
 from pathlib import Path
 from typing import Any
 
-from engineroom.errors import RepositoryError
+from engineroom.errors import RecipeError, RepositoryError
 from engineroom.recipe import Recipe, Tensor
-from engineroom.repository.files import write_atomically
 from engineroom.repository.layout import ModelFolder
 
 GPU_INSTANCES = 2
@@ -55,8 +54,8 @@ def cpu_config(recipe: Recipe) -> Any:
     return config
 
 
-def write_configs(recipe: Recipe, folder: ModelFolder, *, overwrite: bool = False) -> list[Path]:
-    """Write the configurations and label files that are missing; check those that are there.
+def missing_configs(recipe: Recipe, folder: ModelFolder, *, overwrite: bool = False) -> dict[Path, str]:
+    """The configurations and label files to write; those that are there are checked. Nothing is written yet.
 
     Args:
         recipe: The model.
@@ -64,12 +63,13 @@ def write_configs(recipe: Recipe, folder: ModelFolder, *, overwrite: bool = Fals
         overwrite: Replace what is there.
 
     Returns:
-        The files written.
+        The content of each file that is missing, or is to be replaced, for `write_atomically`.
 
     Raises:
-        RepositoryError: A file that is there cannot be parsed, or does not fit the recipe.
+        RepositoryError: A configuration that is there cannot be parsed, or does not fit the recipe.
+        RecipeError: An output's labels cannot be loaded, or are not as many as its classes.
     """
-    written = []
+    missing = {}
     wanted = (
         (folder.config, gpu_config(recipe), "in the GPU container, FP16 on TensorRT"),
         (folder.cpu_config, cpu_config(recipe), "without a GPU, on OpenVINO (tritonserver --model-config-name=cpu)"),
@@ -78,9 +78,8 @@ def write_configs(recipe: Recipe, folder: ModelFolder, *, overwrite: bool = Fals
         if path.exists() and not overwrite:
             _check_fits(path, config_from_file(path), config)
         else:
-            write_atomically(path, text_from_config(config, HEADER.format(name=recipe.name, purpose=purpose)))
-            written.append(path)
-    return written + _write_labels(recipe, folder)
+            missing[path] = text_from_config(config, HEADER.format(name=recipe.name, purpose=purpose))
+    return {**missing, **_missing_labels(recipe, folder)}
 
 
 def text_from_config(config: Any, header: str = "") -> str:
@@ -135,12 +134,10 @@ def label_file(tensor: Tensor) -> str:
 def _contract(recipe: Recipe) -> Any:
     config = _protobuf().ModelConfig(name=recipe.name, max_batch_size=recipe.batch.max)
     for tensor in recipe.inputs:
-        config.input.add(name=tensor.name, data_type=_data_type(tensor), dims=tensor.shape or (1,))
+        config.input.add(name=tensor.name, data_type=_data_type(tensor), dims=tensor.shape)
     for tensor in recipe.outputs:
         labels = label_file(tensor) if tensor.labels else ""
-        config.output.add(
-            name=tensor.name, data_type=_data_type(tensor), dims=tensor.shape or (1,), label_filename=labels
-        )
+        config.output.add(name=tensor.name, data_type=_data_type(tensor), dims=tensor.shape, label_filename=labels)
     config.dynamic_batching.SetInParent()
     return config
 
@@ -164,10 +161,10 @@ def _check_fits(path: Path, found: Any, wanted: Any) -> None:
                 f"{path}: its {side}s are {_described(have)}, the recipe's are {_described(want)}. "
                 "Mend the file, or say --write-config to write it anew."
             )
-    if found.max_batch_size > wanted.max_batch_size:
+    if not 1 <= found.max_batch_size <= wanted.max_batch_size:
         raise RepositoryError(
-            f"{path}: max_batch_size {found.max_batch_size} is above the {wanted.max_batch_size} "
-            "that the recipe's batch axis allows. Lower it, or widen the recipe."
+            f"{path}: max_batch_size {found.max_batch_size} is outside the 1..{wanted.max_batch_size} "
+            "that the recipe's batch axis allows. Mend the file, or widen the recipe."
         )
 
 
@@ -176,23 +173,27 @@ def _described(tensors: dict[str, tuple[int, tuple[int, ...]]]) -> str:
     return ", ".join(f"{name} {name_of(kind)} {list(dims)}" for name, (kind, dims) in tensors.items()) or "none"
 
 
-def _write_labels(recipe: Recipe, folder: ModelFolder) -> list[Path]:
-    written = []
+def _missing_labels(recipe: Recipe, folder: ModelFolder) -> dict[Path, str]:
+    missing = {}
     for tensor in recipe.outputs:
         if tensor.labels is None:
             continue
-        names = list(tensor.labels())
+        try:
+            names = list(tensor.labels())
+        except Exception as error:
+            raise RecipeError(
+                f"{recipe.name}: the labels of output '{tensor.name}' cannot be loaded: {type(error).__name__}: {error}"
+            ) from error
         if len(names) != tensor.dims[-1]:
-            raise RepositoryError(
-                f"{recipe.name}: output '{tensor.name}' has {tensor.dims[-1]} classes, "
-                f"labels() gave {len(names)} names."
+            raise RecipeError(
+                f"{recipe.name}: output '{tensor.name}' has {tensor.dims[-1]} classes, labels() gave {len(names)} "
+                "names. Give one name for each class, in the order of the classes."
             )
         text = "".join(f"{name}\n" for name in names)
         path = folder.path / label_file(tensor)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
-            write_atomically(path, text)
-            written.append(path)
-    return written
+            missing[path] = text
+    return missing
 
 
 def _protobuf() -> Any:

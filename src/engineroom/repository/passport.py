@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from engineroom.errors import RepositoryError
+from engineroom.errors import RecipeError, RepositoryError
 from engineroom.recipe import Recipe, Tolerance
 
 SCHEMA = 1
@@ -157,7 +157,7 @@ def passport_from_file(path: Path) -> Passport:
         )
     try:
         return _passport(raw)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, RecipeError) as error:
         raise RepositoryError(f"{path}: lacks or misnames a field ({error}). Build the model again.") from error
 
 
@@ -178,7 +178,7 @@ def _passport(raw: dict[str, Any]) -> Passport:
         **{
             **known(Passport, raw),
             "profile": Profile(profile["precision"], inputs),
-            "tolerance": Tolerance(**raw["tolerance"]),
+            "tolerance": Tolerance(**known(Tolerance, raw["tolerance"])),
             "artefacts": artefacts,
         }
     )
