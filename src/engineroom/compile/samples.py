@@ -175,8 +175,10 @@ def samples_from_recipe(recipe: Recipe) -> tuple[Arrays, ...]:
 def _check_group(recipe: Recipe, group: Arrays) -> None:
     expected = [tensor.name for tensor in recipe.inputs]
     if not isinstance(group, Mapping) or sorted(group) != sorted(expected):
+        found = ", ".join(map(str, group)) if isinstance(group, Mapping) else type(group).__name__
         raise RecipeError(
-            f"{recipe.name}: a group of samples must map exactly {', '.join(expected)} to arrays, got {list(group)}."
+            f"{recipe.name}: samples() must give a list of mappings from exactly {', '.join(expected)} to arrays, "
+            f"one of them is {found or 'empty'}."
         )
     for name, array in group.items():
         if not isinstance(array, np.ndarray) or not array.ndim:

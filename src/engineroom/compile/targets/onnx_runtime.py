@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from engineroom.compile.verify import Runner
+from engineroom.errors import CompileError
 from engineroom.recipe import Arrays
 
 
@@ -11,10 +12,18 @@ def runner_from_onnx(graph: Path) -> Runner:
 
     Args:
         graph: The file. Its FP16 arithmetic is done in FP32 inside, so this proves the graph, not the rounding.
+
+    Raises:
+        CompileError: ONNX Runtime does not take the graph.
     """
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise CompileError(
+            f"{graph}: ONNX Runtime {onnxruntime.__version__} does not take this graph: {error}"
+        ) from error
     names = [output.name for output in session.get_outputs()]
 
     def answer(inputs: Arrays) -> Arrays:
