@@ -53,6 +53,7 @@ class TritonPythonModel:
             _check(model, config)
             self.runner = Runner(model, self.inputs, self.outputs, _properties(folder, config))
             self.runner.prepare(self.batch, _given_sizes(config))
+            pb.Logger.log_info(f"{args['model_instance_name']}: {self.runner.described()}")
         except RuntimeError as error:
             raise pb.TritonModelException(f"OpenVINO cannot load {folder}: {_said(error)}") from error
 

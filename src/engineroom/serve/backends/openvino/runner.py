@@ -22,14 +22,13 @@ LARGE_BYTES = 256 * 2**20
 """Weights beyond this are compiled once only: every compiled size has its own copy of them."""
 
 USUAL = 8
-GAIN = 0.97
 SLOW_S = 0.5
-"""Sizes are doubled up to the usual one, and on while that brings the time of a row below this share of the best so
-far; a batch that takes so many seconds is never doubled."""
+QUICK_S = 0.002
+"""Sizes are doubled up to the usual one unless a batch is slow, and beyond it while a batch is so quick that the call
+itself counts."""
 
-TRIALS = (2, 5)
-TRIAL_S = 0.1
-"""How often a size is timed at least and at most, and the time after which it is enough."""
+ROUNDS = 4
+"""How often the sizes are timed after the first time; once where all together are slow."""
 
 
 class Runner:
@@ -49,6 +48,7 @@ class Runner:
         self.inputs = inputs
         self.outputs = outputs
         self.properties = properties
+        self.times: dict[int, float] = {}
         self.plans: list[tuple[int, ...]] = []
         self.requests: dict[int, Any] = {}
 
@@ -62,9 +62,15 @@ class Runner:
         if limit and _is_light(self.model) and _only_batch_varies(self.model):
             self.room = [_room(self.model.input(name), 2 * limit) for name in self.inputs]
             self.answers = [_room(self.model.output(name), 2 * limit) for name in self.outputs]
-            self.plans = cheapest_plans(self._times(limit, given), limit)
+            self.times = self._times(limit, given)
+            self.plans = cheapest_plans(self.times, limit)
         else:
             self.requests[DYNAMIC] = self._compile(self.model)
+
+    def described(self) -> str:
+        """How the model runs, in one line for the server's log."""
+        sizes = ", ".join(f"{size} in {seconds * 1e3:.2f} ms" for size, seconds in self.times.items())
+        return f"{self.properties}, batches of {sizes or 'any size'}"
 
     def run(self, calls: list[list[Array]]) -> list[Array]:
         """Infer the rows of some calls together.
@@ -111,29 +117,29 @@ class Runner:
         return ov.Core().compile_model(model, "CPU", self.properties).create_infer_request()
 
     def _times(self, limit: int, given: Sequence[int]) -> dict[int, float]:
-        sizes = {min(size, limit) for size in given} or {2**power for power in range(limit.bit_length())}
+        wanted = {min(size, limit) for size in given} or {2**power for power in range(limit.bit_length())}
         times: dict[int, float] = {}
-        for size in sorted(sizes):
+        for size in sorted(wanted):
             fixed = self.model.clone()
             fixed.reshape({name: [size, *_row(fixed.input(name))] for name in self.inputs})
             self.requests[size] = self._compile(fixed)
-            best = min((seconds / rows for rows, seconds in times.items()), default=float("inf"))
+            self._time(size)
             times[size] = self._time(size)
-            if not given and (times[size] > SLOW_S or (size >= USUAL and times[size] / size > GAIN * best)):
+            if not given and times[size] > (SLOW_S if size < USUAL else QUICK_S):
+                break
+        # In turns, because a shared machine changes its speed: what is compared must have met the same weather.
+        for _ in range(ROUNDS):
+            times.update({size: min(seconds, self._time(size)) for size, seconds in times.items()})
+            if sum(times.values()) > SLOW_S:
                 break
         return times
 
     def _time(self, size: int) -> float:
-        # A lone thread's own time does not count what else the machine does while several instances are loaded.
+        # A lone thread's own time does not count what else runs while several instances are loaded.
         clock = time.thread_time if self.properties["INFERENCE_NUM_THREADS"] == "1" else time.monotonic
-        arrays = [room[:size] for room in self.room]
-        self._infer(size, arrays)
-        times: list[float] = []
-        while len(times) < TRIALS[0] or (len(times) < TRIALS[1] and sum(times) < TRIAL_S):
-            start = clock()
-            self._infer(size, arrays)
-            times.append(clock() - start)
-        return min(times)
+        start = clock()
+        self._infer(size, [room[:size] for room in self.room])
+        return clock() - start
 
 
 def cheapest_plans(times: dict[int, float], limit: int) -> list[tuple[int, ...]]:
