@@ -44,21 +44,37 @@ def fp16_from_fp32(recipe: Recipe, source: Path, path: Path) -> str:
             "Say precision='fp32' in the recipe if that is meant."
         )
     onnx.save(model, str(path))
+    _check(recipe, path)
     return f"fp16, {floats} of {halves + floats} weights stay fp32" if floats else "fp16"
 
 
 def _converted(recipe: Recipe, model: Any) -> Any:
     from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
 
     try:
         # The converter prints a line for every constant that it rounds to FP16's smallest value.
         with contextlib.redirect_stdout(io.StringIO()):
-            return convert_float_to_float16(model, keep_io_types=True, op_block_list=list(FP32_ISLANDS))
+            converted = convert_float_to_float16(model, keep_io_types=True, op_block_list=list(FP32_ISLANDS))
     except Exception as error:
         raise PrecisionError(
             f"{recipe.name}: the FP32 graph cannot be put into FP16: {type(error).__name__}: {error}. "
             "Say precision='fp32' in the recipe to serve it in FP32."
         ) from error
+    # The converter appends its casts to the end; ONNX wants every node after those it reads from.
+    OnnxModel.graph_topological_sort(converted.graph, is_deterministic=True)
+    # What was known of the FP32 graph's values is no longer true, and nothing needs it.
+    del converted.graph.value_info[:]
+    return converted
+
+
+def _check(recipe: Recipe, path: Path) -> None:
+    import onnx
+
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise PrecisionError(f"{recipe.name}: the FP16 graph is invalid: {error}") from error
 
 
 def _weights(model: Any) -> tuple[int, int]:
