@@ -52,8 +52,9 @@ def picture_from_samples(samples_ms: npt.NDArray[np.float64], result: LoadResult
 
 
 def _histogram(axes: Any, samples_ms: npt.NDArray[np.float64], result: LoadResult) -> None:
-    # A handful of stragglers would squeeze everything else into one bar; they are in the other half.
-    edge = min(float(samples_ms.max()), 1.6 * result.latency.p99_ms)
+    # A handful of stragglers would squeeze everything else into one bar; they are in the other half. On the right of
+    # the last line its words need room.
+    edge = result.latency.p99_ms * min(max(float(samples_ms.max()) / result.latency.p99_ms, 1.32), 1.6)
     axes.hist(samples_ms[samples_ms <= edge], bins=60, range=(0, edge), color=BARS, edgecolor=PAPER, linewidth=0.4)
     top = axes.get_ylim()[1] * 1.22
     axes.set_ylim(0, top)
@@ -63,13 +64,11 @@ def _histogram(axes: Any, samples_ms: npt.NDArray[np.float64], result: LoadResul
         # Each line ends at its words, so that none crosses those of the line before.
         height = 0.965 - 0.075 * step
         axes.axvline(value, ymax=height + 0.022, color=colour, linewidth=1.8)
-        leftwards = value > 0.75 * edge
         axes.annotate(
             f"{name}  {value:.3g} ms",
             (value, top * height),
-            xytext=(-6 if leftwards else 6, 0),
+            xytext=(6, 0),
             textcoords="offset points",
-            ha="right" if leftwards else "left",
             va="center",
             color=colour,
             fontsize=10.5,
