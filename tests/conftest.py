@@ -1,13 +1,16 @@
-"""What tests of several rooms share: the three real models, built, and a model that is published in an instant."""
+"""What tests of several rooms share: the three real models built, a tiny one, and one published in an instant."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from engineroom.project import Project
 from engineroom.recipe import Tolerance
 from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder, Repository
 from engineroom.repository.passport import Artefact, Parity, Passport, Profile
@@ -38,6 +41,29 @@ def built() -> Repository:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return Repository(ROOT / "model_repository")
+
+
+@pytest.fixture(scope="session")
+def tiny_built(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with `recipes/tiny.py` in it, built once for `openvino` and `tensorrt-rtx:sm89`. Leave it as it is."""
+    from engineroom.compile.pipeline import BuildOptions, build
+    from engineroom.compile.recipes import recipe_from_name
+
+    project = Project(tmp_path_factory.mktemp("tiny"))
+    project.recipes.mkdir()
+    shutil.copy(ROOT / "tests" / "recipes" / "tiny.py", project.recipes)
+    options = BuildOptions(("openvino", "tensorrt-rtx:sm89"), command="engineroom build tiny --target openvino")
+    build(recipe_from_name(project, "tiny"), project, options, lambda _: nullcontext())
+    return project
+
+
+@pytest.fixture
+def tiny_project(tiny_built: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A copy of the built project, for one test to do with as it likes; commands find it by themselves."""
+    project = Project(tmp_path / "project")
+    shutil.copytree(tiny_built.root, project.root)
+    monkeypatch.setenv("ENGINEROOM_PROJECT", str(project.root))
+    return project
 
 
 @pytest.fixture(scope="session")
