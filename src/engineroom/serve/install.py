@@ -36,10 +36,10 @@ def install(report: Report, *, force: bool = False) -> bool:
     if not force and not server.missing:
         return False
     try:
-        with _locked(server.folder.with_suffix(".lock"), report):
+        with _locked(server.folder.with_suffix(".lock"), report) as lock:
             if not force and not server.missing:
                 return False
-            _make(server, report)
+            _make(server, lock, report)
     except OSError as error:
         raise ServerNotInstalled(
             f"{server.folder}: cannot be written ({error.strerror or error}). "
@@ -49,7 +49,7 @@ def install(report: Report, *, force: bool = False) -> bool:
 
 
 @contextmanager
-def _locked(path: Path, report: Report) -> Iterator[None]:
+def _locked(path: Path, report: Report) -> Iterator[int]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         try:
@@ -57,16 +57,16 @@ def _locked(path: Path, report: Report) -> Iterator[None]:
         except BlockingIOError:
             report("waiting for another process that is installing the server")
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file.fileno()
 
 
-def _make(server: EmbeddedServer, report: Report) -> None:
+def _make(server: EmbeddedServer, lock: int, report: Report) -> None:
     # The lock is held: a folder of this name was left by a process that was killed.
     partial = EmbeddedServer(server.folder.with_suffix(".partial"), server.interpreter)
     shutil.rmtree(partial.folder, ignore_errors=True)
     try:
         _make_environment(partial, report)
-        _download(partial, report)
+        _download(partial, lock, report)
         _assemble(partial, report)
     except BaseException:
         shutil.rmtree(partial.folder, ignore_errors=True)
@@ -90,13 +90,14 @@ def _make_environment(server: EmbeddedServer, report: Report) -> None:
         )
 
 
-def _download(server: EmbeddedServer, report: Report) -> None:
+def _download(server: EmbeddedServer, lock: int, report: Report) -> None:
     if importlib.util.find_spec("pip") is None:
         raise ServerNotInstalled(f"{sys.executable}: has no pip. Run: {sys.executable} -m ensurepip --upgrade")
     command = [sys.executable, "-m", "pip", "--python", str(server.environment / "bin" / "python3"), "install"]
     command += ["--disable-pip-version-check", "--no-input", "--progress-bar=off"]
     command += ["--no-deps", "--only-binary=:all:", *PINS]
-    pip = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # pip holds the lock too: where we are killed it goes on writing, and the next installation must wait for it.
+    pip = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, pass_fds=(lock,))
     last: deque[str] = deque(maxlen=8)
     with pip:
         for line in pip.stdout or ():
