@@ -51,6 +51,8 @@ def cpu_config(recipe: Recipe) -> Any:
     config.backend = "openvino"
     config.default_model_filename = "model.xml"
     config.instance_group.add(count=recipe.instances, kind=_group().KIND_CPU)
+    # The backend runs a few fixed batch sizes; one between two of them is cut or padded, so full ones are preferred.
+    config.dynamic_batching.preferred_batch_size.append(recipe.batch.opt)
     return config
 
 
