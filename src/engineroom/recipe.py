@@ -16,7 +16,7 @@ from engineroom.errors import RecipeError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-Arrays: TypeAlias = "Mapping[str, npt.NDArray[Any]]"
+Arrays: TypeAlias = Mapping[str, "npt.NDArray[Any]"]
 """Arrays by tensor name; in samples the first axis is the batch."""
 
 DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")

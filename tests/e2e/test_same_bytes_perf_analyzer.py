@@ -6,12 +6,12 @@ import pytest
 from engineroom.client import Client
 from engineroom.client.transport import address_from_url
 from engineroom.errors import LoadError
-from engineroom.load.golden import golden_from_repository
 from engineroom.load.perf_analyzer import measure_with_perf_analyzer
 from engineroom.load.perf_input import input_file
 from engineroom.load.perf_install import install_perf_analyzer
 from engineroom.load.perf_run import PerfRun
 from engineroom.load.served import served_model
+from engineroom.repository.golden import golden_from_repository
 from engineroom.repository.layout import Repository
 
 

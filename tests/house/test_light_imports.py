@@ -74,7 +74,7 @@ def python(code: str) -> None:
 
 
 def test_every_module_imports_with_base_dependencies() -> None:
-    python("import importlib\nfor name in %r: importlib.import_module(name)" % modules())
+    python(f"import importlib\nfor name in {modules()!r}: importlib.import_module(name)")
 
 
 def test_every_help_runs_with_base_dependencies() -> None:

@@ -4,9 +4,9 @@ from tritonclient.grpc import service_pb2
 
 from engineroom.client.transport import address_from_url
 from engineroom.errors import BadInput, InferenceFailed
-from engineroom.load.golden import Golden
 from engineroom.load.locust_wire import connect, requests_from_golden
 from engineroom.recipe import Tolerance
+from engineroom.repository.golden import Golden
 
 
 @pytest.fixture

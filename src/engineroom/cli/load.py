@@ -90,8 +90,8 @@ def perf_analyzer(name: str, max_p95_ms: float | None, max_p99_ms: float | None,
 
 def _input_data(text: str | None, served: "ServedModel", folder: Path) -> Path | None:
     from engineroom.client.check import checked
-    from engineroom.load.golden import golden_from_repository
     from engineroom.load.perf_input import input_file
+    from engineroom.repository.golden import golden_from_repository
     from engineroom.repository.layout import Repository
 
     if text != "golden":

@@ -11,7 +11,6 @@ from pathlib import Path
 from engineroom.compile import verify
 from engineroom.compile.export import onnx_from_module
 from engineroom.compile.fingerprint import fingerprint, libraries, machine
-from engineroom.compile.golden import write_golden
 from engineroom.compile.precision import fp16_from_fp32
 from engineroom.compile.report import BuildReport, Log, Stage, Watch
 from engineroom.compile.samples import Reference
@@ -22,6 +21,7 @@ from engineroom.project import Project
 from engineroom.recipe import Recipe
 from engineroom.repository.config import missing_configs
 from engineroom.repository.files import sha256, write_atomically
+from engineroom.repository.golden import golden_to_file
 from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder, Repository
 from engineroom.repository.passport import Artefact, Parity, Passport, Profile, passport_from_file
 from engineroom.repository.publish import explained, publish
@@ -124,7 +124,8 @@ def _run(recipe: Recipe, job: Job, log: Log) -> BuildReport:
         files += [compiled.file, *compiled.companions]
         artefacts.append(artefact)
     with log.stage("publish") as stage:
-        write_golden(reference, work / GOLDEN)
+        golden = reference.golden()
+        golden_to_file(golden.inputs, golden.outputs, work / GOLDEN)
         write_atomically(work / MANIFEST, replace(job.passport, artefacts=tuple(artefacts)).to_json())
         _write(job.configs)
         version = publish(job.folder, [*files, work / GOLDEN, work / MANIFEST])

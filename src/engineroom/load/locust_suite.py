@@ -13,7 +13,6 @@ import click
 
 from engineroom.errors import BadInput, EngineRoomError, LoadError
 from engineroom.load.conditions import conditions_of_now
-from engineroom.load.golden import golden_from_repository
 from engineroom.load.locust_options import SuiteOptions, add_options, options_from_locust
 from engineroom.load.locust_wire import Caller, Request, connect, requests_from_golden
 from engineroom.load.result import LoadResult, Offered, results_to_file
@@ -21,6 +20,7 @@ from engineroom.load.samples import Recorder, Samples, latency_from_samples, sam
 from engineroom.load.served import ServedModel, Spent, address_from_options, served_model, time_spent
 from engineroom.load.table import text_from_results
 from engineroom.project import Project
+from engineroom.repository.golden import golden_from_repository
 from engineroom.repository.layout import Repository
 
 

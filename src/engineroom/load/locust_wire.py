@@ -15,8 +15,8 @@ import numpy.typing as npt
 from engineroom.client.check import checked
 from engineroom.client.transport import Address
 from engineroom.errors import GoldenMismatch, InferenceFailed
-from engineroom.load.golden import Golden
 from engineroom.load.served import ServedModel
+from engineroom.repository.golden import Golden
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 """The inference call of the KServe v2 protocol, which Triton speaks."""

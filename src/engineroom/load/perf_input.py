@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engineroom.load.golden import Arrays, Golden
+from engineroom.recipe import Arrays
+from engineroom.repository.golden import Golden
 
 
 def input_file_from_golden(golden: Golden, path: Path) -> Path:

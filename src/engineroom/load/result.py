@@ -1,11 +1,12 @@
 """One result type for every load tool, and its form on disk."""
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from engineroom.errors import LoadError
+from engineroom.repository.passport import known
 
 SCHEMA = 1
 """Version of the results' form; raised when a reader of the old form would misread the new one."""
@@ -179,23 +180,18 @@ def results_from_file(path: Path) -> tuple[LoadResult, ...]:
 
 
 def _result(raw: dict[str, Any]) -> LoadResult:
-    entry = _known(LoadResult, raw)
+    entry = known(LoadResult, raw)
     result = LoadResult(
         **{
             **entry,
-            "offered": Offered(**_known(Offered, raw["offered"])),
-            "latency": Latency(**_known(Latency, raw["latency"])),
-            "conditions": Conditions(**_known(Conditions, raw["conditions"])),
+            "offered": Offered(**known(Offered, raw["offered"])),
+            "latency": Latency(**known(Latency, raw["latency"])),
+            "conditions": Conditions(**known(Conditions, raw["conditions"])),
         }
     )
     server = raw.get("server")
     return replace(
         result,
         notes=tuple(raw.get("notes", ())),
-        server=ServerTime(**_known(ServerTime, server)) if server else None,
+        server=ServerTime(**known(ServerTime, server)) if server else None,
     )
-
-
-def _known(form: Any, raw: dict[str, Any]) -> dict[str, Any]:
-    names = {item.name for item in fields(form)}
-    return {name: value for name, value in raw.items() if name in names}

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from engineroom.errors import GoldenMismatch, RepositoryError
-from engineroom.load.golden import golden_from_file, golden_from_repository
 from engineroom.recipe import Tolerance
+from engineroom.repository.golden import golden_from_file, golden_from_repository
 from engineroom.repository.layout import Repository
 
 

@@ -1,7 +1,10 @@
-"""Real requests for a load test: the golden inputs and answers of a published version."""
+"""Golden answers: a few rows of real samples and the module's answers, kept beside the artefacts (`golden.npz`).
 
+Every copy of a version must answer them wherever it is served; load tests send them and check what comes back.
+"""
+
+import io
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from engineroom.errors import GoldenMismatch, RepositoryError
-from engineroom.recipe import Tolerance
+from engineroom.recipe import Arrays, Tolerance
+from engineroom.repository.files import write_atomically
 from engineroom.repository.layout import GOLDEN, MANIFEST, Repository
 from engineroom.repository.passport import passport_from_file
-
-Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def golden_from_file(path: Path, model: str, tolerance: Tolerance | None = None)
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             inputs, outputs = _named(arrays, "input."), _named(arrays, "output.")
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise RepositoryError(f"{path}: cannot be read ({error}). Run: engineroom build {model}") from error
     if not inputs or not outputs:
         raise RepositoryError(f"{path}: holds no golden inputs and outputs. Run: engineroom build {model}")
@@ -102,6 +104,21 @@ def golden_from_file(path: Path, model: str, tolerance: Tolerance | None = None)
     if golden.rows == 0:
         raise RepositoryError(f"{path}: holds no rows. Run: engineroom build {model}")
     return golden
+
+
+def golden_to_file(inputs: Arrays, outputs: Arrays, path: Path) -> None:
+    """Write a golden file.
+
+    Args:
+        inputs: Arrays by input name, shape (rows, ...).
+        outputs: The module's answers by output name, shape (rows, ...).
+        path: The file to write.
+    """
+    named = {f"input.{name}": array for name, array in inputs.items()}
+    named |= {f"output.{name}": array for name, array in outputs.items()}
+    buffer = io.BytesIO()
+    np.savez(buffer, **named)  # type: ignore[arg-type]
+    write_atomically(path, buffer.getvalue())
 
 
 def _named(arrays: Arrays, prefix: str) -> dict[str, npt.NDArray[Any]]:
