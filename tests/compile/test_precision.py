@@ -91,3 +91,20 @@ def test_a_graph_in_which_nothing_became_fp16_is_refused(recipe: Recipe, tmp_pat
     onnx.save(onnx.parser.parse_model(only_normalisation), source)
     with pytest.raises(PrecisionError, match=r"normalised: no weight of model.onnx became FP16.*precision='fp32'"):
         fp16_from_fp32(recipe, source, tmp_path / "graph.onnx")
+
+
+def test_a_graph_without_floating_point_is_left_in_peace(recipe: Recipe, tmp_path: Path) -> None:
+    whole_numbers = """
+<ir_version: 10, opset_import: ["": 20]>
+negated (int32[batch, 4] x) => (int32[batch, 4] y) { y = Neg(x) }
+"""
+    source, path = tmp_path / "model.onnx", tmp_path / "graph.onnx"
+    onnx.save(onnx.parser.parse_model(whole_numbers), source)
+    fp16_from_fp32(recipe, source, path)
+    assert types_by_operator(onnx.load(path)) == {"Neg": "INT32"}
+
+
+def test_a_file_that_is_no_graph_is_an_error_of_ours(recipe: Recipe, tmp_path: Path) -> None:
+    onnx.save(onnx.ModelProto(), tmp_path / "model.onnx")
+    with pytest.raises(PrecisionError, match="normalised: the FP16 graph is invalid: "):
+        fp16_from_fp32(recipe, tmp_path / "model.onnx", tmp_path / "graph.onnx")
