@@ -153,9 +153,13 @@ def test_edited_recipe_is_built_again_for_what_is_asked(tiny_project: Project) -
             json.dumps({**json.loads((version / MANIFEST).read_text()), "schema": SCHEMA + 1})
         ),
         lambda version: (version / "model.xml").unlink(),
+        lambda version: (version / "model.bin").unlink(),
+        lambda version: (version / GRAPH).unlink(),
         lambda version: (version / GOLDEN).unlink(),
     ],
-    ids=["corrupt manifest", "no manifest", "newer manifest", "no artefact", "no golden answers"],
+    ids=[
+        "corrupt manifest", "no manifest", "newer manifest", "no artefact", "no companion", "no graph", "no golden answers",
+    ],  # fmt: skip
 )
 def test_version_that_is_not_whole_is_not_up_to_date(tiny_project: Project, damage: Any) -> None:
     mark = passport(tiny_project).fingerprint

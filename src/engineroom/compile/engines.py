@@ -4,12 +4,8 @@ Neither PyTorch nor the recipe is needed, so this runs where models are served: 
 kind of GPU, and both are known there only.
 """
 
-import fcntl
-import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +16,7 @@ from engineroom.compile.targets import target_from_name
 from engineroom.compile.targets.tensorrt import TensorRT, load, plan_from_onnx
 from engineroom.errors import CompileError, RepositoryError
 from engineroom.hardware import has_gpu
-from engineroom.repository.files import sha256, sync_file, sync_folder, write_atomically
+from engineroom.repository.files import exclusive, sha256, sync_file, sync_folder, write_atomically
 from engineroom.repository.layout import GRAPH, MANIFEST, ModelFolder
 from engineroom.repository.passport import Artefact, Passport, passport_from_file
 from engineroom.repository.publish import explained
@@ -83,7 +79,7 @@ def add_engine(model: ModelFolder, target: TensorRT, watch: Watch, *, force: boo
     folder = model.version(version)
     if not (folder / MANIFEST).exists():
         return Engine(model.name, version, compiled=False, reason="not built by engineroom: it has no manifest.json")
-    with explained(model), _turn(folder):
+    with explained(model), exclusive(folder):
         passport = passport_from_file(folder / MANIFEST)
         reason = "--force" if force else _misfit(passport, folder, target)
         if not reason:
@@ -112,17 +108,6 @@ def _check_gpu() -> None:
             f"a plan fits one kind of GPU, and this machine has: {'; '.join(found)}. "
             "Show one kind only, as with docker run --gpus device=0, or CUDA_VISIBLE_DEVICES=0."
         )
-
-
-@contextmanager
-def _turn(folder: Path) -> Iterator[None]:
-    """Wait until no other process adds an engine to this version; containers that share the folder see the lock too."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _misfit(passport: Passport, folder: Path, target: TensorRT) -> str:

@@ -1,9 +1,6 @@
 """The pipeline: export → precision → compile → verify → publish, in order, each leaving a file or an error."""
 
-import contextlib
-import fcntl
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,7 +17,7 @@ from engineroom.errors import ExportError, ParityError, RepositoryError
 from engineroom.project import Project
 from engineroom.recipe import Recipe
 from engineroom.repository.config import missing_configs
-from engineroom.repository.files import sha256, write_atomically
+from engineroom.repository.files import exclusive, sha256, write_atomically
 from engineroom.repository.golden import golden_to_file
 from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder, Repository
 from engineroom.repository.passport import Artefact, Parity, Passport, Profile, passport_from_file
@@ -59,7 +56,8 @@ def build(recipe: Recipe, project: Project, options: BuildOptions, watch: Watch)
     folder = Repository(project.repository).model(recipe.name)
     mark = fingerprint(recipe, project)
     asked = {name: target_from_name(name) for name in options.targets}
-    with explained(folder), _turn(project.work / f"{recipe.name}.lock"):
+    # Builds of one model share its work folder: the second waits, and then has nothing to do.
+    with explained(folder), exclusive(project.work / f"{recipe.name}.lock"):
         configs = missing_configs(recipe, folder, overwrite=options.write_config)
         have = _targets_of_same_build(folder, mark)
         if have.issuperset(asked) and folder.latest and not options.force:
@@ -90,15 +88,6 @@ class Job:
     work: Path
     configs: dict[Path, str]
     passport: Passport
-
-
-@contextlib.contextmanager
-def _turn(lock: Path) -> Iterator[None]:
-    """Wait until no other build of the model runs: they share its work folder. The second then has nothing to do."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _write(configs: dict[Path, str]) -> None:
@@ -154,6 +143,7 @@ def _artefact(reference: Reference, target: Target, graph: Path, work: Path, log
         proofs = _proofs(reference, target, compiled, graph, verified)
     artefact = Artefact(
         file=compiled.file.name,
+        companions=tuple(path.name for path in compiled.companions),
         target=target.name,
         size_bytes=stage.size_bytes,
         sha256=sha256(compiled.file),
@@ -196,7 +186,8 @@ def _targets_of_same_build(folder: ModelFolder, mark: str) -> set[str]:
         passport = passport_from_file(version / MANIFEST)
     except RepositoryError:
         return set()
-    whole = all((version / artefact.file).is_file() for artefact in passport.artefacts) and (version / GOLDEN).is_file()
+    files = [GRAPH, GOLDEN, *(name for one in passport.artefacts for name in (one.file, *one.companions))]
+    whole = all((version / name).is_file() for name in files)
     # An engine added where the model is served has no proof: it is not the build's, and may not be possible here.
     built = {artefact.target for artefact in passport.artefacts if artefact.parity}
     return built if whole and passport.fingerprint == mark else set()

@@ -1,9 +1,11 @@
 """Writing so that a reader sees the old file or the new one, never half of either."""
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -32,6 +34,25 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             Path(temporary).unlink()
         raise
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Wait until no other process holds this path, then hold it; containers that share the disk see the lock too.
+
+    Args:
+        path: A folder, locked as it stands, or a file, made empty where it is missing.
+
+    Raises:
+        OSError: The path cannot be opened.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def sync_folder(folder: Path) -> None:

@@ -41,6 +41,7 @@ class Artefact:
 
     Attributes:
         file: Name in the version folder.
+        companions: Other files that belong to it.
         target: The target it was compiled for, such as `openvino` or `tensorrt-rtx:sm89`.
         size_bytes: Size of the file and of those that belong to it.
         sha256: Digest of the file.
@@ -61,6 +62,7 @@ class Artefact:
     precision: dict[str, int] = field(default_factory=dict)
     proven: tuple[str, ...] = ()
     parity: tuple[Parity, ...] = ()
+    companions: tuple[str, ...] = ()
     device: str = ""
 
 
@@ -167,6 +169,7 @@ def _passport(raw: dict[str, Any]) -> Passport:
             **{
                 **known(Artefact, item),
                 "proven": tuple(item["proven"]),
+                "companions": tuple(item.get("companions", ())),
                 "parity": tuple(_parity(one) for one in item["parity"]),
             }
         )
