@@ -1,6 +1,7 @@
 """What tests of several rooms share: the three real models built, a tiny one, and one published in an instant."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,6 +29,11 @@ output {{ name: "y" data_type: TYPE_FP32 dims: [8] }}
 
 
 ROOT = Path(__file__).parents[1]
+
+
+# A shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

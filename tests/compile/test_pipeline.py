@@ -158,8 +158,14 @@ def test_edited_recipe_is_built_again_for_what_is_asked(tiny_project: Project) -
         lambda version: (version / GOLDEN).unlink(),
     ],
     ids=[
-        "corrupt manifest", "no manifest", "newer manifest", "no artefact", "no companion", "no graph", "no golden answers",
-    ],  # fmt: skip
+        "corrupt manifest",
+        "no manifest",
+        "newer manifest",
+        "no artefact",
+        "no companion",
+        "no graph",
+        "no golden answers",
+    ],
 )
 def test_version_that_is_not_whole_is_not_up_to_date(tiny_project: Project, damage: Any) -> None:
     mark = passport(tiny_project).fingerprint

@@ -105,7 +105,7 @@ def _run(recipe: Recipe, job: Job, log: Log) -> BuildReport:
         stage.parity = (_exported_parity(reference, exported),)
         stage.note, stage.size_bytes = "; ".join(notes), exported.stat().st_size
     with log.stage("precision") as stage:
-        stage.note = fp16_from_fp32(recipe, exported, graph)
+        stage.note = fp16_from_fp32(recipe, exported, graph, reference.requests())
         stage.size_bytes = graph.stat().st_size
     files, artefacts = [graph], []
     for target in job.targets:

@@ -6,24 +6,31 @@ One FP16 graph therefore means the same on TensorRT 10, 11 and RTX, and OpenVINO
 
 import contextlib
 import io
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from engineroom.compile.naming import names_in
+from engineroom.compile.ranges import HALF_MAX, nodes_beyond_half, ranges_from_onnx
 from engineroom.errors import PrecisionError
-from engineroom.recipe import Recipe
+from engineroom.recipe import Arrays, Recipe
 
 FP32_ISLANDS = ("LayerNormalization", "ReduceL2", "ReduceMean", "ReduceSum", "Softmax")
 """Operators that keep FP32: they sum many terms, or square or exponentiate them, which is where FP16 (largest finite
 value 65504, IEEE 754 binary16) overflows or loses small terms first."""
 
 
-def fp16_from_fp32(recipe: Recipe, source: Path, path: Path) -> str:
+def fp16_from_fp32(recipe: Recipe, source: Path, path: Path, requests: Iterable[Arrays] = ()) -> str:
     """Write the graph that every target compiles.
+
+    Nodes that touch a value which FP16 cannot hold, measured on real samples, stay FP32.
 
     Args:
         recipe: Says the precision; with `fp32` the graph is copied as it is.
         source: `model.onnx`, FP32.
         path: The `.onnx` file to write.
+        requests: Real inputs by name, shape (rows, ...), to measure the values on; without any, constants alone count.
 
     Returns:
         What the graph computes in, for the reader of the build.
@@ -36,7 +43,8 @@ def fp16_from_fp32(recipe: Recipe, source: Path, path: Path) -> str:
     if recipe.precision == "fp32":
         path.write_bytes(source.read_bytes())
         return "fp32, as exported"
-    model = _converted(recipe, onnx.load(str(source)))
+    beyond = _beyond_half(recipe, source, requests)
+    model = _converted(recipe, onnx.load(str(source)), list(beyond))
     halves, floats = _weights(model)
     if not halves and floats:
         raise PrecisionError(
@@ -45,27 +53,80 @@ def fp16_from_fp32(recipe: Recipe, source: Path, path: Path) -> str:
         )
     onnx.save(model, str(path))
     _check(recipe, path)
-    return f"fp16, {floats} of {halves + floats} weights stay fp32" if floats else "fp16"
+    notes = ["fp16"]
+    if floats:
+        notes.append(f"{floats} of {halves + floats} weights stay fp32")
+    if beyond:
+        notes.append(f"{len(beyond)} nodes stay fp32 for their range (values up to {max(beyond.values()):.2g})")
+    return ", ".join(notes)
 
 
-def _converted(recipe: Recipe, model: Any) -> Any:
+def _beyond_half(recipe: Recipe, source: Path, requests: Iterable[Arrays]) -> dict[str, float]:
+    try:
+        return nodes_beyond_half(source, ranges_from_onnx(source, requests))
+    except Exception as error:
+        raise PrecisionError(
+            f"{recipe.name}: the values of {source.name} cannot be measured: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _converted(recipe: Recipe, model: Any, beyond: list[str]) -> Any:
     from onnxruntime.transformers.float16 import convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
     try:
         # The converter prints a line for every constant that it rounds to FP16's smallest value.
         with contextlib.redirect_stdout(io.StringIO()):
-            converted = convert_float_to_float16(model, keep_io_types=True, op_block_list=list(FP32_ISLANDS))
+            converted = convert_float_to_float16(
+                model,
+                keep_io_types=True,
+                # Its own default cuts every constant beyond 10,000, and says nothing.
+                max_finite_val=HALF_MAX,
+                op_block_list=list(FP32_ISLANDS),
+                node_block_list=beyond,
+            )
     except Exception as error:
         raise PrecisionError(
             f"{recipe.name}: the FP32 graph cannot be put into FP16: {type(error).__name__}: {error}. "
             "Say precision='fp32' in the recipe to serve it in FP32."
         ) from error
-    # The converter appends its casts to the end; ONNX wants every node after those it reads from.
-    OnnxModel.graph_topological_sort(converted.graph, is_deterministic=True)
     # What was known of the FP32 graph's values is no longer true, and nothing needs it.
     del converted.graph.value_info[:]
+    _join_islands(converted.graph)
+    # The converter appends its casts to the end; ONNX wants every node after those it reads from.
+    OnnxModel.graph_topological_sort(converted.graph, is_deterministic=True)
     return converted
+
+
+def _join_islands(graph: Any) -> None:
+    """Let neighbouring FP32 nodes hand each other FP32: the converter casts to FP16 and back between any two."""
+    # It also adds one cast for every reader of a value, all of the same name.
+    for twin in [node for node in graph.node if _restores(node)]:
+        if sum(node.name == twin.name for node in graph.node) > 1:
+            graph.node.remove(twin)
+    whole = {cast.output[0]: cast.input[0] for cast in graph.node if _halves(cast)}
+    restored = {
+        cast.output[0]: whole[cast.input[0]] for cast in graph.node if _restores(cast) and cast.input[0] in whole
+    }
+    for node in graph.node:
+        # The casts before the graph's outputs keep their place: their names are the outputs'.
+        at_edge = node.name.startswith("graph_output_cast")
+        node.input[:] = [(whole if at_edge else restored).get(name, name) for name in node.input]
+    # Casts that nobody reads any more go: those back to FP32 first, then those to FP16 that fed them alone.
+    for is_cast in (_restores, _halves):
+        mentions = Counter(names_in(graph))
+        for cast in [node for node in graph.node if is_cast(node) and mentions[node.output[0]] == 1]:
+            graph.node.remove(cast)
+
+
+def _halves(node: Any) -> bool:
+    """Whether this is a cast from FP32 to FP16 that the converter has added, by the names it gives."""
+    return bool(node.name.endswith("_cast_to_fp16_node") or node.name.startswith("graph_input_cast"))
+
+
+def _restores(node: Any) -> bool:
+    """Whether this is a cast from FP16 to FP32 that the converter has added before an FP32 node."""
+    return bool(node.name.endswith("_cast_to_fp32_node"))
 
 
 def _check(recipe: Recipe, path: Path) -> None:

@@ -1,6 +1,6 @@
 """A recipe's samples, checked, and what the PyTorch module answers to them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -61,6 +61,18 @@ class Reference:
         """Every group of samples at every batch size of the proof, with the module's answers."""
         rows = [self.recipe.rows(group, size) for group in self.groups for size in self.batches]
         return tuple(Case(inputs, self.answer(inputs)) for inputs in rows)
+
+    def requests(self, rows: int = 4, most: int = 64) -> Iterator[Arrays]:
+        """The samples themselves, each row once, a few rows at a time.
+
+        Args:
+            rows: Rows of a request.
+            most: Rows taken of each group.
+        """
+        for group in self.groups:
+            count = min(most, len(next(iter(group.values()))))
+            for start in range(0, count, rows):
+                yield {name: array[start : min(start + rows, count)] for name, array in group.items()}
 
     def golden(self, rows: int = 4) -> Case:
         """A small case to keep beside the artefacts; every published copy must answer it.
