@@ -47,6 +47,7 @@ class LazyGroup(click.Group):
         "server": ("engineroom.cli.server:server", "Install the embedded Triton, or say where it is."),
         "serve": ("engineroom.cli.serve:serve", "Start Triton on the model repository."),
         "load": ("engineroom.cli.load:load", "Measure a running server."),
+        "doctor": ("engineroom.cli.doctor:doctor", "Say what works on this machine, and how to mend the rest."),
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )

@@ -4,7 +4,9 @@ Asked through the driver's C interface, because where engines are compiled for s
 """
 
 import ctypes
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76
@@ -28,6 +30,47 @@ class Gpu:
     def __str__(self) -> str:
         """Name and compute capability, as a passport records them."""
         return f"{self.name}, compute capability {self.capability}"
+
+
+@dataclass(frozen=True)
+class Driver:
+    """NVIDIA's driver, and what it shows.
+
+    Attributes:
+        version: Such as `580.95.05`; empty where the kernel does not tell it, as under WSL.
+        cuda: The newest CUDA that it runs, such as `13.0`; empty where it does not tell.
+        gpus: What it shows to this process.
+        status: What `cuInit` answered: 0, or a `CUresult` such as 100 (`CUDA_ERROR_NO_DEVICE`).
+    """
+
+    version: str
+    cuda: str
+    gpus: tuple[Gpu, ...]
+    status: int = 0
+
+
+def find_driver() -> Driver | None:
+    """The driver of this machine; None where its library is not here."""
+    try:
+        library = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return None
+    return driver_from_library(library, Path("/proc/driver/nvidia/version"))
+
+
+def driver_from_library(library: Any, told: Path) -> Driver:
+    """What a loaded driver library and the kernel tell.
+
+    Args:
+        library: `libcuda`, through ctypes.
+        told: The kernel module's description of itself.
+    """
+    version = re.search(r"\b\d{3}(?:\.\d+){1,2}\b", told.read_text(encoding="utf-8")) if told.is_file() else None
+    number = ctypes.c_int()
+    # 1000 * major + 10 * minor (CUDA driver API, cuDriverGetVersion).
+    failed = library.cuDriverGetVersion(ctypes.byref(number))
+    cuda = "" if failed else f"{number.value // 1000}.{number.value % 1000 // 10}"
+    return Driver(version[0] if version else "", cuda, gpus_from_driver(library), int(library.cuInit(0)))
 
 
 def gpus() -> tuple[Gpu, ...]:

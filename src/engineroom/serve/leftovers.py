@@ -49,12 +49,17 @@ def sweep() -> tuple[str, ...]:
     Returns:
         Names of the servers swept.
     """
-    paths = (*SHARED_MEMORY.glob(f"{PREFIX}*_*"), *Path(tempfile.gettempdir()).glob(f"{PREFIX}*_*"))
-    names = {"_".join(path.name.split("_")[:3]) for path in paths}
-    dead = tuple(sorted(name for name in names if not _alive(name)))
+    dead = dead_servers()
     for name in dead:
         remove(name)
     return dead
+
+
+def dead_servers() -> tuple[str, ...]:
+    """Names of servers of ours that have ended and left something."""
+    paths = (*SHARED_MEMORY.glob(f"{PREFIX}*_*"), *Path(tempfile.gettempdir()).glob(f"{PREFIX}*_*"))
+    names = {"_".join(path.name.split("_")[:3]) for path in paths}
+    return tuple(sorted(name for name in names if not _alive(name)))
 
 
 def _alive(name: str) -> bool:
