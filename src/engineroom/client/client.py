@@ -12,13 +12,13 @@ from engineroom.client.check import check_names, checked
 from engineroom.client.classification import CLASSIFIABLE, Classification, classifications_from_array
 from engineroom.client.metadata import ModelMetadata
 from engineroom.client.transport import (
+    Address,
     Arrays,
     InputTensor,
     Request,
     RequestedOutput,
     Transport,
     address_from_url,
-    transport_from_address,
 )
 from engineroom.errors import (
     BadInput,
@@ -63,7 +63,7 @@ class Client:
         transport: Transport | None = None,
     ) -> None:
         self.timeout_s = timeout_s
-        self._transport = transport or transport_from_address(address_from_url(url, headers, connect_timeout_s))
+        self._transport = transport or _transport_from_address(address_from_url(url, headers, connect_timeout_s))
         self._known: dict[tuple[str, str], ModelMetadata] = {}
         self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="engineroom-client")
         self._closed = False
@@ -261,3 +261,14 @@ def _ranked(model: ModelMetadata, name: str) -> str:
             "rank. Use infer, and sort."
         )
     return output.name
+
+
+def _transport_from_address(address: Address) -> Transport:
+    """A transport that speaks the address's protocol; imports tritonclient."""
+    if address.scheme == "http":
+        from engineroom.client.over_http import HttpTransport
+
+        return HttpTransport(address)
+    from engineroom.client.over_grpc import GrpcTransport
+
+    return GrpcTransport(address)

@@ -153,17 +153,6 @@ def address_from_url(url: str, headers: Mapping[str, str] | None = None, connect
 _FORMS = "Use grpc://HOST:8001, http://HOST:8000, or HOST:PORT for gRPC."
 
 
-def transport_from_address(address: Address) -> Transport:
-    """A transport that speaks the address's protocol; imports tritonclient."""
-    if address.scheme == "http":
-        from engineroom.client.over_http import HttpTransport
-
-        return HttpTransport(address)
-    from engineroom.client.over_grpc import GrpcTransport
-
-    return GrpcTransport(address)
-
-
 def wire_array(tensor: InputTensor) -> npt.NDArray[Any]:
     """The array as tritonclient takes it: BF16 in the type of ml_dtypes, all else unchanged."""
     if tensor.dtype != "BF16":

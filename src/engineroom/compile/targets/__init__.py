@@ -1,6 +1,6 @@
 """Targets: what a graph can be compiled for, and what each needs on this machine."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -55,6 +55,23 @@ KINDS = {
     "tensorrt-rtx": "engineroom.compile.targets.tensorrt:target",
 }
 """Name of a target before the colon, and what makes it."""
+
+
+def target_names(given: Iterable[str]) -> tuple[str, ...]:
+    """Names of single targets, each once: `tensorrt-rtx:sm80,sm89` is short for `tensorrt-rtx:sm80` and `…:sm89`.
+
+    Args:
+        given: Names as people write them. After a comma stands another detail of the same kind, or another target.
+    """
+    names: list[str] = []
+    for text in given:
+        prefix = ""
+        for part in text.split(","):
+            kind, colon, _ = part.partition(":")
+            whole = colon or kind in KINDS
+            names.append(part if whole else prefix + part)
+            prefix = kind + colon if whole else prefix
+    return tuple(dict.fromkeys(names))
 
 
 def target_from_name(name: str) -> Target:

@@ -5,8 +5,8 @@ strongly typed on all of them, so the precision is the graph's and there is no f
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from engineroom.compile.gpu import gpus
 from engineroom.compile.targets import Compiled, Runners
+from engineroom.compile.targets.tensorrt_messages import Messages, messages
 from engineroom.errors import CompileError
 from engineroom.hardware import has_gpu
 from engineroom.recipe import Recipe
@@ -24,20 +25,6 @@ MODULES = {"tensorrt": ("tensorrt", "tensorrt_bindings"), "tensorrt-rtx": ("tens
 
 HALF_SHARE = 0.5
 """Least share of FP16 among the floating-point layers of a network that was asked to be FP16."""
-
-
-@dataclass
-class Messages:
-    """The errors TensorRT logged. It keeps the first logger of a process, so there is one for each module of it."""
-
-    logger: Any
-    lines: list[str] = field(default_factory=list)
-
-    def take(self) -> str:
-        """The last errors as one line; forgets all."""
-        text = " ".join(self.lines[-3:])[:600] or "it gave no reason"
-        self.lines.clear()
-        return text
 
 
 @dataclass(frozen=True)
@@ -191,22 +178,6 @@ def _config(trt: Any, builder: Any, target: TensorRT, profile: Profile) -> Any:
             f"{target.name}: the optimization profile {dict(profile.inputs)} is refused. Check the recipe's axes."
         )
     return config
-
-
-@cache
-def messages(trt: Any) -> Messages:
-    """The one logger of a TensorRT module in this process."""
-    lines: list[str] = []
-
-    class Logger(trt.ILogger):
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-
-        def log(self, severity: Any, msg: str) -> None:
-            if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
-                lines.append(msg.strip())
-
-    return Messages(Logger(), lines)
 
 
 def installed(kind: str) -> bool:

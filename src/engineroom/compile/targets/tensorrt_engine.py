@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from engineroom.compile.targets.tensorrt_messages import messages
 from engineroom.compile.verify import Runner
 from engineroom.errors import CompileError
 from engineroom.recipe import Arrays
@@ -32,8 +33,6 @@ class _Engine:
     """An engine with its runtime and one execution context; a context does not outlive the other two."""
 
     def __init__(self, trt: Any, path: Path) -> None:
-        from engineroom.compile.targets.tensorrt import messages
-
         self.path, self.said = path, messages(trt)
         self.runtime = trt.Runtime(self.said.logger)
         self.engine = self.runtime.deserialize_cuda_engine(path.read_bytes())
