@@ -72,7 +72,7 @@ def probes(project: Project) -> dict[str, Callable[[], Check]]:
         "python": _python,
         "c library": _c_library,
         "project disk": partial(_disk, "project disk", project.root),
-        "cache disk": partial(_disk, "cache disk", cache_folder()),
+        "cache disk": lambda: _disk("cache disk", cache_folder()),
         "shared memory": _shared_memory,
         "leftovers": _leftovers,
         "ports": _ports,
@@ -97,8 +97,10 @@ def _packages(name: str, extra: str, trials: Mapping[str, str] | None) -> Check:
         return Check(name, OK, words, data=data)
     damaged = " ".join(f"'{package.requirement}'" for package in bad if package.damaged)
     mend = f"pip install --force-reinstall {damaged}" if damaged else f"pip install 'engineroom[{extra}]'"
-    state = BROKEN if any(package.version for package in bad) else MISSING
-    return Check(name, state, words, "; ".join(package.problem for package in bad), mend, data)
+    missing = ", ".join(package.name for package in bad if package.version is None)
+    problems = [f"not installed: {missing}"] if missing else []
+    problems += [package.problem for package in bad if package.version]
+    return Check(name, BROKEN if problems[bool(missing) :] else MISSING, words, "; ".join(problems), mend, data)
 
 
 def _tensorrt(kind: str, extra: str) -> Check:
@@ -109,14 +111,14 @@ def _tensorrt(kind: str, extra: str) -> Check:
     install = f"pip install 'engineroom[{extra}]'"
     if not installed(kind):
         if kind == "tensorrt" and not has_gpu():
-            return Check(kind, MISSING, "", "it is not installed, and compiles only where its GPU is")
-        return Check(kind, MISSING, "", f"{kind} is not installed", install)
+            return Check(kind, MISSING, "", "not installed; it compiles only where its GPU is")
+        return Check(kind, MISSING, "", "not installed", install)
     answer = answer_of([sys.executable, "-c", LOAD_TENSORRT[kind]])
     if answer.failure:
         return Check(kind, BROKEN, "", answer.failure, f"pip install --force-reinstall '{requirement}'")
     version, data = answer.output, {"version": answer.output}
     if not fits(version, requirement):
-        return Check(kind, BROKEN, version, f"it is {version}, engineroom needs {requirement}", install, data)
+        return Check(kind, BROKEN, version, f"engineroom needs {requirement}", install, data)
     return Check(kind, OK, version, data=data)
 
 
@@ -141,7 +143,7 @@ def _mending_perf_analyzer(missing: ToolMissing) -> tuple[str, str]:
         check_platform()
     except ToolMissing as error:
         return str(error), ""
-    return str(missing).removesuffix(INSTALL).strip(), INSTALL.removeprefix("Run: ")
+    return str(missing).removeprefix("perf_analyzer: ").removesuffix(INSTALL).strip(), INSTALL.removeprefix("Run: ")
 
 
 def _embedded_server() -> Check:
@@ -157,7 +159,7 @@ def _embedded_server() -> Check:
         return Check(name, MISSING, "", str(error))
     data = {"folder": str(server.folder), "python": server.interpreter.version, "packages": PINS}
     if not server.folder.exists():
-        return Check(name, MISSING, "", f"it is not installed in {server.folder}", "engineroom server install", data)
+        return Check(name, MISSING, "", f"not installed in {server.folder}", "engineroom server install", data)
     problem = f"{server.missing[0]} is gone" if server.missing else _trial_of_embedded(server.environment)
     if problem:
         return Check(name, BROKEN, str(server.folder), problem, "engineroom server install --force", data)
@@ -263,6 +265,8 @@ def _leftovers() -> Check:
 
 def _disk(name: str, folder: Path) -> Check:
     there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        return Check(name, BROKEN, "", f"{there} is no folder that can be written")
     return _room(name, there, LEAST_DISK_BYTES, "builds and installations may fail")
 
 
