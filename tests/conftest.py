@@ -13,6 +13,7 @@ import pytest
 
 from engineroom.project import Project
 from engineroom.recipe import Tolerance
+from engineroom.repository.files import sha256
 from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder, Repository
 from engineroom.repository.passport import Artefact, Parity, Passport, Profile
 
@@ -91,7 +92,7 @@ def publish_tiny() -> PublishTiny:
             _write_cpu(model, version)
         else:
             (version / "model.xml").write_text("")
-        (version / MANIFEST).write_text(_passport(name).to_json())
+        (version / MANIFEST).write_text(_passport(name, version).to_json())
         return model
 
     return publish
@@ -125,9 +126,12 @@ def _write_cpu(model: ModelFolder, version: Path) -> None:
     )
 
 
-def _passport(name: str) -> Passport:
+def _passport(name: str, version: Path) -> Passport:
     proof = Parity("openvino f32", (1, 4), 0.0, 0.0, 1.0)
-    openvino = Artefact("model.xml", "openvino", 0, "", "openvino 2026.4.1", 0.1, proven=("f32",), parity=(proof,))
+    size_bytes, digest = sum(path.stat().st_size for path in version.glob("model.[xb]*")), sha256(version / "model.xml")
+    openvino = Artefact(
+        "model.xml", "openvino", size_bytes, digest, "openvino 2026.4.1", 0.1, proven=("f32",), parity=(proof,)
+    )
     return Passport(
         model=name,
         fingerprint="mark",

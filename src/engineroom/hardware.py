@@ -1,6 +1,11 @@
-"""What this machine can compute with, as far as files of the system tell without loading a library."""
+"""What this machine can compute with. Files of the system tell; a library is loaded only to ask its version."""
 
+import ctypes
 from pathlib import Path
+from typing import Any
+
+TENSORRT_MAJORS = (11, 10)
+"""Majors of TensorRT's library that Triton's images hold, newest first: `libnvinfer.so.11`."""
 
 
 def has_gpu() -> bool:
@@ -14,3 +19,28 @@ def has_amx() -> bool:
         return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     except OSError:
         return False
+
+
+def tensorrt_libraries() -> str:
+    """Version of the system's TensorRT, the one that Triton's backend loads.
+
+    Returns:
+        Such as `11.2.1`, without the build number; empty where there is none.
+    """
+    for major in TENSORRT_MAJORS:
+        try:
+            return version_from_library(ctypes.CDLL(f"libnvinfer.so.{major}"))
+        except OSError:
+            continue
+    return ""
+
+
+def version_from_library(library: Any) -> str:
+    """The version that TensorRT's library tells, such as `11.2.1`.
+
+    Args:
+        library: `libnvinfer`, through ctypes. Its `getInferLibVersion()` is major * 10000 + minor * 100 + patch since
+            10.0 (NvInferVersion.h).
+    """
+    number = library.getInferLibVersion()
+    return f"{number // 10000}.{number // 100 % 100}.{number % 100}"

@@ -13,6 +13,11 @@ import pytest
 from engineroom.cli import main
 from engineroom.compile.targets.tensorrt import has_gpu
 from engineroom.project import Project
+from engineroom.repository.files import sha256
+from engineroom.repository.layout import MANIFEST
+from engineroom.repository.passport import passport_from_file
+
+RTX = tuple(f"tensorrt-rtx:sm{number}" for number in (80, 89, 120))
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -74,6 +79,24 @@ def test_json_is_the_report(engineroom: Run, tiny_project: Project) -> None:
     assert [stage["name"] for stage in report["stages"]][-1] == "publish"
     (proof,) = next(stage["parity"] for stage in report["stages"] if stage["name"] == "verify tensorrt-rtx:sm89")
     assert proof["runner"] == "onnxruntime cpu"
+
+
+def test_engines_for_several_gpus_live_in_one_version(engineroom: Run, tiny_project: Project) -> None:
+    code, _, err = engineroom("build", "tiny", "--target", "tensorrt-rtx:sm80,sm89,sm120")
+    assert (code, [line for line in err.splitlines() if "compile" in line]) == (
+        0,
+        [f"tiny: compile {name}" for name in (*RTX, "openvino")],
+    )
+    version = tiny_project.repository / "tiny" / "2"
+    passport = passport_from_file(version / MANIFEST)
+    assert passport.command == "engineroom build tiny " + " ".join(f"--target {name}" for name in RTX)
+    assert [one.target for one in passport.artefacts] == [*RTX, "openvino"]
+    for plan in passport.artefacts[:3]:
+        assert sha256(version / plan.file) == plan.sha256
+        assert plan.precision["HALF"] > plan.precision.get("FLOAT", 0)
+    assert len({plan.sha256 for plan in passport.artefacts}) == 4
+    _, out, _ = engineroom("build", "tiny", "--target", "tensorrt-rtx:sm120,sm80")
+    assert out.startswith("tiny: version 2 is up to date.")
 
 
 def test_recipe_is_a_program_that_builds_itself(tiny_project: Project) -> None:
@@ -218,11 +241,19 @@ def test_mistake_in_a_recipe_ends_in_a_message_and_changes_nothing(
             r"target 'tensorrt-rtx:sm90' is unknown: .*compiles for sm75",
         ),
         (
+            ("tiny", "--target", "tensorrt-rtx:sm80,sm90"),
+            r"target 'tensorrt-rtx:sm90' is unknown: .*compiles for sm75",
+        ),
+        (
+            ("tiny", "--target", "tensorrt-rtx:sm80,"),
+            r"target 'tensorrt-rtx' is unknown: .*compiles for sm75",
+        ),
+        (
             ("tiny", "--target", "openvino:gpu"),
             "target 'openvino:gpu' is unknown: openvino takes nothing",
         ),
     ],
-    ids=["near name", "far name", "unknown target", "unknown GPU", "detail"],
+    ids=["near name", "far name", "unknown target", "unknown GPU", "unknown second GPU", "comma at the end", "detail"],
 )
 def test_mistake_in_the_command_ends_in_a_message_and_changes_nothing(
     engineroom: Run, tiny_project: Project, words: tuple[str, ...], message: str

@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engineroom.hardware import has_gpu
+from engineroom.repository.files import sha256
 from engineroom.repository.layout import MANIFEST, ModelFolder
+from engineroom.repository.passport import Artefact, passport_from_file
 
 RTX = ("--target", "tensorrt-rtx:sm89")
 
@@ -105,6 +108,80 @@ def test_engines_that_cannot_be_compiled_end_with_one_message(
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(message)
     assert done.stderr.count("\n") == 1
+
+
+def test_preflight_says_in_a_line_each_what_will_load(repository: Path) -> None:
+    read_json("models", "engines", "done", "--repository", repository, *RTX)
+    told = run("models", "preflight", "done", "--gpu", "sm90", "--triton", "26.08", "--repository", repository)
+    assert (told.returncode, told.stderr) == (1, "")
+    assert told.stdout.splitlines() == [
+        "done: version 2 does not load on Triton 26.08 with sm90: its manifest has no model.plan, only model.xml, "
+        "model.rtx-sm89.plan. Compile it there from model.graph.onnx: engineroom models engines done, or engineroom "
+        "serve --engines",
+        "  model.xml does not load on Triton 26.08 with sm90: it is OpenVINO's, which the configuration for the CPU "
+        "names.",
+        "  model.rtx-sm89.plan does not load on Triton 26.08 with sm90: it is a plan of TensorRT for RTX, another "
+        "format, which none of Triton's backends reads.",
+    ]
+
+
+def test_preflight_for_a_gpu_alone_says_that_tensorrt_is_not_known(repository: Path) -> None:
+    add_plan(ModelFolder(repository / "done"))
+    there = ("models", "preflight", "done", "--repository", repository, "--gpu", "SM89")
+    assert run(*there).stdout.startswith("done: version 2 loads on sm89 (TensorRT's version there is not known; ")
+    found = read_json(*there, "--triton", "26.08")
+    assert (found["model"], found["version"], found["loads"]) == ("done", 2, True)
+    assert [(one["file"], one["reason"] == "") for one in found["artefacts"]] == [
+        ("model.xml", False),
+        ("model.plan", True),
+    ]
+
+
+@pytest.mark.skipif(has_gpu(), reason="this machine has a GPU, so that is what is judged")
+def test_preflight_judges_this_machine(tmp_path: Path, publish_tiny: Any) -> None:
+    publish_tiny(tmp_path, on_cpu=True)
+    told = run("models", "preflight", "tiny", "--repository", tmp_path)
+    assert (told.returncode, told.stdout.splitlines()) == (
+        0,
+        [
+            "tiny: version 1 loads on a machine without a GPU.",
+            "  model.xml loads on a machine without a GPU.",
+        ],
+    )
+    told = run("models", "preflight", "tiny", "--repository", tmp_path, "--triton", "26.08")
+    assert told.returncode == 2
+    assert "this machine has no GPU to judge for. Say which one is there, such as --gpu sm90." in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (("nobody",), 1, "error: nobody: no such model in "),
+        (("planned",), 1, "error: planned: no version is published in "),
+        (("done", "--gpu", "sm89", "--triton", "27.01"), 1, "error: Triton '27.01' is unknown. Known are: 25.01, "),
+        (("done", "--gpu", "L4"), 2, "--gpu 'L4' is no compute capability. Say it as smNN, such as --gpu sm90."),
+    ],
+    ids=["unknown model", "no version", "unknown Triton", "no capability"],
+)
+def test_preflight_of_what_cannot_be_judged_ends_with_a_message(
+    repository: Path, words: tuple[str, ...], status: int, message: str
+) -> None:
+    told = run("models", "preflight", *words, "--repository", repository)
+    assert (told.returncode, told.stdout) == (status, "")
+    assert message in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def add_plan(model: ModelFolder) -> None:
+    """A plan as if compiled on an L4 in the container; its content is not looked at."""
+    version = model.version(2)
+    for name in ("model.plan", "model.bin"):
+        (version / name).write_bytes(b"")
+    digest = sha256(version / "model.plan")
+    device = "NVIDIA L4, compute capability 8.9"
+    plan = Artefact("model.plan", "tensorrt", 0, digest, "tensorrt 11.2.1.2", 0.1, device=device)
+    passport = passport_from_file(version / MANIFEST)
+    (version / MANIFEST).write_text(replace(passport, artefacts=(*passport.artefacts, plan)).to_json())
 
 
 @pytest.mark.skipif(has_gpu(), reason="this machine has a GPU to compile on")

@@ -89,11 +89,10 @@ def test_fitting_engine_is_left_alone_unless_forced(model: ModelFolder, target: 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"built_with": "tensorrt_rtx 1.6.0.1"}, r"made by TensorRT 1\.6\.0\.1, here is 1\.7\."),
-        ({"device": "NVIDIA L4, compute capability 8.9"}, "made on NVIDIA L4, compute capability 8.9, here is "),
+        ({"built_with": "tensorrt_rtx 1.6.0.1"}, r"made by TensorRT 1\.6\.0\.1, not 1\.7\."),
         ({"sha256": "0"}, "not the file that the manifest describes"),
     ],
-    ids=["another TensorRT", "another GPU", "another file"],
+    ids=["another TensorRT", "another file"],
 )
 def test_engine_that_does_not_fit_here_is_compiled_again(
     model: ModelFolder, target: TensorRT, changes: dict[str, str], reason: str
@@ -239,5 +238,5 @@ def test_plan_belongs_to_the_gpu_it_was_made_on(
     for module in (engines, tensorrt):
         monkeypatch.setattr(module, "gpus", lambda: (H200,))
     moved = add(model, engine_target("tensorrt"))
-    assert moved.reason == f"made on {L4}, here is {H200}"
+    assert moved.reason == f"made on {L4}, not {H200}"
     assert [one.target for one in passport(model).artefacts] == ["openvino", "tensorrt"]

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from engineroom.recipe import Tolerance
+from engineroom.repository.files import sha256
 from engineroom.repository.layout import GOLDEN, MANIFEST
-from engineroom.repository.passport import Passport, Profile
+from engineroom.repository.passport import Artefact, Passport, Profile
 from engineroom.serve.embedded import EmbeddedServer, embedded_server
 from engineroom.serve.install import install
 from engineroom.serve.server import Server, ServerOptions, running
@@ -75,13 +76,14 @@ def write_sum_model() -> Callable[..., Path]:
         if proven:
             a, b = np.ones((3, abs(width)), np.float32), np.full((3, abs(width)), 2, np.float32)
             np.savez(version / GOLDEN, **{"input.a": a, "input.b": b, "output.sum": a + b + np.float32(error)})
-            (version / MANIFEST).write_text(_passport(name).to_json())
+            (version / MANIFEST).write_text(_passport(name, version).to_json())
         return version
 
     return write
 
 
-def _passport(name: str) -> Passport:
+def _passport(name: str, version: Path) -> Passport:
+    size_bytes, digest = sum(path.stat().st_size for path in version.glob("model.*")), sha256(version / "model.xml")
     return Passport(
         model=name,
         fingerprint="0",
@@ -91,5 +93,5 @@ def _passport(name: str) -> Passport:
         tolerance=Tolerance(max_abs=1e-3, mean_abs=1e-3),
         libraries={},
         machine={},
-        artefacts=(),
+        artefacts=(Artefact("model.xml", "openvino", size_bytes, digest, "openvino", 0.1, companions=("model.bin",)),),
     )

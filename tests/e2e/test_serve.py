@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ import tritonclient.grpc as triton
 
 from engineroom.client import Client, InferenceFailed
 from engineroom.errors import GoldenMismatch, PortInUse, ServerError, StartupFailed
+from engineroom.repository.layout import MANIFEST
+from engineroom.repository.passport import passport_from_file
 from engineroom.serve import leftovers
 from engineroom.serve.server import ServerOptions, running
 
@@ -52,6 +55,22 @@ def command(repository):
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         yield process, json.loads(process.stdout.readline())
         process.kill()
+
+
+def cut_short(version):
+    with (version / "model.xml").open("r+b") as file:
+        file.truncate(500)
+
+
+def alter(version):
+    path = version / "model.xml"
+    path.write_text(path.read_text().replace("Add", "Sub", 1))
+
+
+def without_openvino(version):
+    passport = passport_from_file(version / MANIFEST)
+    plan = replace(passport.artefacts[0], file="model.rtx-sm89.plan", target="tensorrt-rtx:sm89")
+    (version / MANIFEST).write_text(replace(passport, artefacts=(plan,)).to_json())
 
 
 def wait_until(condition, timeout_s=30.0):
@@ -126,10 +145,35 @@ def test_a_wrong_dtype_is_refused_and_the_next_request_answered(server, client):
 
 
 def test_a_model_that_does_not_load_is_refused_with_the_reason_from_the_log(repository):
+    (repository / "adder" / "1" / MANIFEST).unlink()
     (repository / "adder" / "1" / "model.xml").write_text("<net")
     with pytest.raises(StartupFailed, match=r"failed to load 'adder' version 1: .*Unable to read the model") as caught:
         start_and_stop(repository)
     assert str(repository) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (
+            lambda version: (version / "model.xml").unlink(),
+            r"model\.xml is missing\. Run: engineroom build adder --tar",
+        ),
+        (cut_short, r"model\.xml is 5\d\d bytes long, not the \d+ that the manifest describes\. Run: .* --force"),
+        (alter, r"model\.xml is not the file that the manifest describes\. Run: .* --target openvino --force"),
+        (without_openvino, r"its manifest has no model\.xml, only model\.rtx-sm89\.plan\. Run: engineroom build adder"),
+    ],
+    ids=["missing", "cut short", "altered", "built for RTX alone"],
+)
+def test_a_version_that_cannot_load_here_is_refused_before_triton_starts(repository, tmp_path, damage, reason):
+    damage(repository / "adder" / "1")
+    log = tmp_path / "log"
+    with pytest.raises(
+        StartupFailed, match=rf"^adder: version 1 does not load on .* without a GPU: {reason}"
+    ) as caught:
+        start_and_stop(repository, log=log)
+    assert "\n" not in str(caught.value)
+    assert not log.exists()
 
 
 def test_a_configuration_that_does_not_fit_the_model_is_named(repository):

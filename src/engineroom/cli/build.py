@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TARGET = click.option(
     "--target", "targets", multiple=True, metavar="TARGET",
-    help="openvino, tensorrt, or tensorrt-rtx:smNN; several may be given. "
+    help="openvino, tensorrt, or tensorrt-rtx:smNN,smNN...; several may be given. "
     "Default: tensorrt where it and a GPU are here, else openvino.",
 )  # fmt: skip
 FORCE = click.option("--force", is_flag=True, help="Build although nothing changed.")
@@ -82,9 +82,9 @@ def build_all(recipes: list[Recipe], project: Project, options: dict[str, Any], 
     """
     from engineroom.compile.pipeline import BuildOptions
     from engineroom.compile.pipeline import build as build_one
-    from engineroom.compile.targets import default_target
+    from engineroom.compile.targets import default_target, target_names
 
-    targets = options["targets"] or (default_target(),)
+    targets = target_names(options["targets"]) or (default_target(),)
     reports = []
     for recipe in recipes:
         command = " ".join(["engineroom build", recipe.name, *(f"--target {name}" for name in targets)])

@@ -1,4 +1,4 @@
-"""`engineroom models`: what is published, and engines for the GPU that is here."""
+"""`engineroom models`: what is published, whether it will load, and engines for the GPU that is here."""
 
 import json
 import subprocess
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engineroom.cli.preflight import preflight
 from engineroom.cli.progress import watch
 from engineroom.project import Project
 
@@ -25,7 +26,10 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def models() -> None:
-    """List published versions; compile engines they lack."""
+    """List published versions; say whether they will load; compile engines they lack."""
+
+
+models.add_command(preflight)
 
 
 @models.command("list")

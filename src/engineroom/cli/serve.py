@@ -34,13 +34,14 @@ def serve(names: tuple[str, ...], engines: bool, as_json: bool, **given: Any) ->
 
     Every model must answer its golden input before the endpoints are printed.
     """
+    from engineroom.compile.gpu import gpus
     from engineroom.serve.server import ServerOptions
 
     project = Project.find()
     given["repository"] = given["repository"] or project.repository
     given["log"] = given["log"] or project.work / "tritonserver.log"
     signal.signal(signal.SIGTERM, _interrupt)
-    _serve(ServerOptions(models=names, **given), engines, as_json)
+    _serve(ServerOptions(models=names, gpus=tuple(map(str, gpus())), **given), engines, as_json)
 
 
 def _serve(options: "ServerOptions", engines: bool, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from engineroom.compile.targets.tensorrt import load
 from engineroom.errors import CompileError
+from engineroom.hardware import version_from_library
 
 
 def check_bindings(trt: Any | None = None) -> str:
@@ -24,23 +25,22 @@ def check_bindings(trt: Any | None = None) -> str:
     if trt.__name__ == "tensorrt_bindings":
         # Loaded already by the bindings, so this finds the very library they use.
         library = ctypes.CDLL(f"libnvinfer.so.{version.partition('.')[0]}")
-        check_versions(version, library.getInferLibVersion())
+        check_versions(version, version_from_library(library))
     return version
 
 
-def check_versions(bindings: str, library: int) -> None:
+def check_versions(bindings: str, library: str) -> None:
     """Compare the two versions.
 
     Args:
         bindings: Version of the Python package, such as `11.2.1.2`.
-        library: `getInferLibVersion()`: major * 10000 + minor * 100 + patch since 10.0 (NvInferVersion.h).
+        library: Version of the libraries, such as `11.2.1`: they tell no build number.
 
     Raises:
         CompileError: They differ.
     """
-    found = f"{library // 10000}.{library // 100 % 100}.{library % 100}"
-    if bindings.rsplit(".", 1)[0] != found:
+    if bindings.rsplit(".", 1)[0] != library:
         raise CompileError(
-            f"tensorrt_bindings is {bindings}, the TensorRT libraries here are {found}. "
-            f"Install the bindings of that version: docker build --build-arg TENSORRT={found}.BUILD"
+            f"tensorrt_bindings is {bindings}, the TensorRT libraries here are {library}. "
+            f"Install the bindings of that version: docker build --build-arg TENSORRT={library}.BUILD"
         )

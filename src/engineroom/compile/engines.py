@@ -19,7 +19,9 @@ from engineroom.hardware import has_gpu
 from engineroom.repository.files import exclusive, sha256, sync_file, sync_folder, write_atomically
 from engineroom.repository.layout import GRAPH, MANIFEST, ModelFolder
 from engineroom.repository.passport import Artefact, Passport, passport_from_file
+from engineroom.repository.place import Place, misfit
 from engineroom.repository.publish import explained
+from engineroom.repository.verdict import damage
 
 STAGING = ".engine"
 """Folder beside the versions in which an engine is compiled. Triton looks only at folders whose name is a number."""
@@ -113,16 +115,10 @@ def _check_gpu() -> None:
 def _misfit(passport: Passport, folder: Path, target: TensorRT) -> str:
     """Why the version's plan cannot be used here; empty where it can."""
     artefact = passport.artefact(target.name)
-    if artefact is None or not (folder / artefact.file).is_file():
+    if artefact is None:
         return "missing"
-    compiler, here = artefact.built_with.split()[-1], load(target.kind).__version__
-    if compiler != here:
-        return f"made by TensorRT {compiler}, here is {here}"
-    if artefact.device != target.device:
-        return f"made on {artefact.device or 'an unknown GPU'}, here is {target.device}"
-    if sha256(folder / artefact.file) != artefact.sha256:
-        return "not the file that the manifest describes"
-    return ""
+    here = Place(gpu=target.device, tensorrt=load(target.kind).__version__)
+    return misfit(artefact, here) or damage(artefact, folder)
 
 
 def _compile(model: ModelFolder, folder: Path, passport: Passport, target: TensorRT) -> Artefact:

@@ -12,6 +12,7 @@ from engineroom.errors import ServerError, StartupFailed
 from engineroom.repository.layout import MANIFEST, ModelFolder, Repository
 from engineroom.serve import leftovers
 from engineroom.serve.endpoint import backend_of, is_ready, loaded_versions
+from engineroom.serve.fitness import places, refuse_misfits
 from engineroom.serve.golden import ServedModel, ask_golden
 from engineroom.serve.log import last_lines, reasons
 from engineroom.serve.ports import Ports, choose_ports
@@ -36,6 +37,7 @@ class ServerOptions:
         drain_s: Time that requests in flight are given at the end; with 0 the server is killed.
         log: File for Triton's log; by default a temporary one that goes with the server.
         arguments: Further options of `tritonserver`, which win over ours.
+        gpus: The GPUs in this machine, in a passport's words; where empty, plans are judged by TensorRT's version.
     """
 
     repository: Path
@@ -48,6 +50,7 @@ class ServerOptions:
     drain_s: float = 30.0
     log: Path | None = None
     arguments: tuple[str, ...] = ()
+    gpus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,12 @@ def running(options: ServerOptions) -> Iterator[Server]:
         ServerNotInstalled: There is no Triton.
         RepositoryError: There is nothing to serve, or a model is unknown.
         PortInUse: A port given is taken.
-        StartupFailed: Triton ended, or a model did not load; with the reason from its log.
+        StartupFailed: A version will not load here, Triton ended, or a model did not load; with the reason.
         GoldenMismatch: A model answers its golden input wrongly.
     """
     models = Repository(options.repository).published(options.models)
     triton = find_triton()
+    refuse_misfits(models, places(triton, options.gpus))
     leftovers.sweep()
     ports = choose_ports(options.host, options.http_port, options.grpc_port, options.metrics_port)
     name = leftovers.new_name()

@@ -70,7 +70,7 @@ def target_names(given: Iterable[str]) -> tuple[str, ...]:
             kind, colon, _ = part.partition(":")
             whole = colon or kind in KINDS
             names.append(part if whole else prefix + part)
-            prefix = kind + colon if whole else prefix
+            prefix = f"{kind}:" if colon else "" if whole else prefix
     return tuple(dict.fromkeys(names))
 
 

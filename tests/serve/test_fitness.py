@@ -1,0 +1,66 @@
+"""What `serve` refuses on a machine with GPUs, judged without one: the plan's manifest and the GPUs are all it takes."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engineroom.errors import StartupFailed
+from engineroom.repository.files import sha256
+from engineroom.repository.layout import MANIFEST, ModelFolder
+from engineroom.repository.passport import Artefact, passport_from_file
+from engineroom.repository.place import Place
+from engineroom.serve.fitness import places, refuse_misfits
+from engineroom.serve.triton import Triton
+
+L4, H200 = "NVIDIA L4, compute capability 8.9", "NVIDIA H200, compute capability 9.0"
+CONTAINER = Triton(Path("/opt/tritonserver/bin/tritonserver"), gpu=True)
+
+
+@pytest.fixture
+def model(tmp_path: Path, publish_tiny: Any) -> ModelFolder:
+    """A version with a plan made on an L4 by TensorRT 11.2.1.2."""
+    published: ModelFolder = publish_tiny(tmp_path)
+    version = published.version(1)
+    (version / "model.plan").write_bytes(b"plan")
+    digest = sha256(version / "model.plan")
+    plan = Artefact("model.plan", "tensorrt", 4, digest, "tensorrt 11.2.1.2", 0.1, device=L4)
+    passport = passport_from_file(version / MANIFEST)
+    (version / MANIFEST).write_text(replace(passport, artefacts=(plan,)).to_json())
+    return published
+
+
+def test_a_machine_is_a_place_for_each_kind_of_gpu() -> None:
+    assert [one.gpu for one in places(CONTAINER, (L4, H200, L4))] == [L4, H200]
+    assert [(one.gpu, one.cpu) for one in places(CONTAINER, ())] == [("", False)]
+    assert places(replace(CONTAINER, gpu=False), (L4,)) == (Place(cpu=True),)
+
+
+@pytest.mark.parametrize(
+    "here",
+    [(Place(L4, "11.2.1"),), (Place(H200, "11.2.1"), Place(L4, "11.2.1")), (Place(L4),), (Place(),)],
+    ids=["its GPU", "its GPU among others", "TensorRT unknown", "nothing known"],
+)
+def test_a_plan_that_fits_one_of_the_gpus_is_served(model: ModelFolder, here: tuple[Place, ...]) -> None:
+    refuse_misfits((model,), here)
+
+
+@pytest.mark.parametrize(
+    ("here", "reason"),
+    [
+        (Place(L4, "11.1.0"), "made by TensorRT 11.2.1.2, not 11.1.0"),
+        (Place(H200, "11.2.1"), f"made on {L4}, not {H200}"),
+    ],
+    ids=["another TensorRT", "another GPU"],
+)
+def test_a_plan_that_fits_no_gpu_is_refused_with_the_mend(model: ModelFolder, here: Place, reason: str) -> None:
+    told = f"tiny: version 1 does not load on {here}: model.plan was {reason}. Compile it there from model.graph.onnx: "
+    with pytest.raises(StartupFailed) as caught:
+        refuse_misfits((model,), (here,))
+    assert str(caught.value) == f"{told}engineroom models engines tiny, or engineroom serve --engines"
+
+
+def test_a_configuration_of_a_newer_triton_is_left_to_triton(model: ModelFolder) -> None:
+    model.config.write_text(f"{model.config.read_text()}\nfield_of_the_future: 1\n")
+    refuse_misfits((model,), (Place(H200, "11.2.1"),))
