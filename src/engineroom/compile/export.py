@@ -10,6 +10,7 @@ from typing import Any
 
 from engineroom.compile import naming
 from engineroom.compile.samples import Reference
+from engineroom.compile.traces import remove_traces
 from engineroom.errors import ExportError
 from engineroom.recipe import Axis, Recipe
 
@@ -41,6 +42,7 @@ def onnx_from_module(reference: Reference, path: Path) -> list[str]:
     program.save(str(path), include_initializers=True)
     model = onnx.load(str(path))
     renamed = naming.rename(model.graph, edges)
+    remove_traces(model)
     onnx.save(model, str(path))
     _check(recipe, path)
     return [f"renamed the internal value '{name}', the recipe uses its name" for name in renamed]

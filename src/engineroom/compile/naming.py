@@ -33,7 +33,7 @@ def names_in(graph: Any) -> Iterator[str]:
     for node in graph.node:
         yield from node.input
         yield from node.output
-        for subgraph in _subgraphs(node):
+        for subgraph in subgraphs(node):
             yield from names_in(subgraph)
 
 
@@ -50,11 +50,12 @@ def _replace(graph: Any, names: Mapping[str, str]) -> None:
     for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
-        for subgraph in _subgraphs(node):
+        for subgraph in subgraphs(node):
             _replace(subgraph, names)
 
 
-def _subgraphs(node: Any) -> Iterator[Any]:
+def subgraphs(node: Any) -> Iterator[Any]:
+    """The graphs that a node holds: branches of an If, the body of a Loop."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.g
