@@ -1,4 +1,4 @@
-"""What `serve` refuses on a machine with GPUs, judged without one: the plan's manifest and the GPUs are all it takes."""
+"""What `serve` refuses on a machine with GPUs, judged without one: it takes the manifest and the GPUs' names."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -43,7 +43,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     lazy={
         "build": ("engineroom.cli.build:build", "Compile models into the model repository."),
-        "models": ("engineroom.cli.models:models", "List published versions; compile engines they lack."),
+        "models": ("engineroom.cli.models:models", "List published versions; say what will load; compile engines."),
         "server": ("engineroom.cli.server:server", "Install the embedded Triton, or say where it is."),
         "serve": ("engineroom.cli.serve:serve", "Start Triton on the model repository."),
         "load": ("engineroom.cli.load:load", "Measure a running server."),

@@ -26,7 +26,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def models() -> None:
-    """List published versions; say whether they will load; compile engines they lack."""
+    """List published versions; say what will load; compile engines."""
 
 
 models.add_command(preflight)
