@@ -78,7 +78,8 @@ RECIPE = Recipe(
     batch=Axis("batch", min=1, opt=16, max=128),
     tolerance=Tolerance(max_abs=0.05, mean_abs=0.002, cosine=0.999, top1=0.99),
     slo=SLO(p99_ms=20.0),
-    task=TaskMetric("accuracy", data=held_out, score=accuracy),
+    # One of the held-out digits may be read otherwise than by the module.
+    task=TaskMetric("accuracy", data=held_out, score=accuracy, max_loss=1 / HELD_OUT),
     packages=("scikit-learn",),
 )
 

@@ -146,11 +146,17 @@ class TaskMetric:
         name: What is measured, such as `accuracy`.
         score: From the model's outputs on `data()` to a figure, larger is better.
         data: Inputs (first axis: rows) and whatever `score` compares the outputs with.
+        max_loss: How far a compiled model's figure may be below the module's.
     """
 
     name: str
     data: Callable[[], tuple[Arrays, npt.NDArray[Any]]]
     score: Callable[[Arrays, npt.NDArray[Any]], float]
+    max_loss: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not self.max_loss >= 0:
+            raise RecipeError(f"task metric '{self.name}': max_loss must be 0 or more, got {self.max_loss}.")
 
 
 @dataclass(frozen=True)

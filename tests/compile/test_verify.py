@@ -1,5 +1,6 @@
 """The proof: a runner against the module, with figures where it misses."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_miss_at_one_batch_size_is_found_and_named(batch: int) -> None:
             lambda inputs: {"y": inputs["x"][:, :2]},
             r"output 'y': the answer has shape \(1, 2\), the reference \(1, 4\)",
         ),
-        (lambda inputs: {"z": inputs["x"]}, "gives no answer: KeyError: 'y'"),
+        (lambda inputs: {"z": inputs["x"]}, "output 'y' is missing in the answer"),
         (lambda inputs: 1 / 0, "gives no answer: ZeroDivisionError: division by zero"),
         (lambda inputs: {"y": inputs["x"] * np.nan}, "differs .*: values that are NaN or infinite: 4"),
     ],
@@ -100,6 +101,30 @@ def test_task_is_scored_for_the_module_and_the_runner_in_batches_that_fit() -> N
     found = parity(reference(task=task), Runner("double", answer))
     assert found.task == {"share of the module": 1.0, "share": 1.0}
     assert sizes == [1, 2, 3, 4, 4, 2]
+
+
+def test_runner_that_loses_more_of_the_task_than_allowed_is_refused() -> None:
+    """Within the tolerance of every single figure, and wrong all the same: one row of ten changes sides."""
+    rows = np.full((10, 4), 0.01, np.float32)
+    shifted = np.zeros_like(rows)
+    shifted[0] = -0.02
+
+    def answer(inputs: Any) -> dict[str, Any]:
+        return {"y": inputs["x"] + (shifted[: len(inputs["x"])] if np.all(inputs["x"] == rows[0, 0]) else 0)}
+
+    task = TaskMetric("share", lambda: ({"x": rows}, rows[:, 0] > 0), share_of_positives, max_loss=0.2)
+    with pytest.raises(
+        ParityError, match=r"tiny: double reaches share 0\.[0-9]+, .* module 1\.0000: the loss of 0\.\d+ is above"
+    ):
+        parity(reference(task=task), Runner("double", answer))
+    lenient = replace(task, max_loss=0.5)
+    assert parity(reference(task=lenient), Runner("double", answer)).task["share"] == pytest.approx(0.7)
+
+
+def test_a_score_that_is_no_number_is_refused() -> None:
+    task = TaskMetric("share", lambda: ({"x": ROWS}, ROWS), lambda outputs, truth: float("nan"))
+    with pytest.raises(ParityError, match="reaches share nan"):
+        parity(reference(task=task), runner())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from engineroom.compile.samples import Case, Reference
 from engineroom.errors import EngineRoomError, ParityError, RecipeError
@@ -31,15 +32,11 @@ def parity(reference: Reference, runner: Runner) -> Parity:
         runner: What is to be proven.
 
     Raises:
-        ParityError: An answer misses the recipe's tolerance, has another shape, or does not come at all; the
-            message holds the figures and the batch size.
+        ParityError: An answer misses the recipe's tolerance, has another shape, or does not come at all, or the task
+            metric loses more than it may; the message holds the figures and the batch size.
     """
     recipe = reference.recipe
-    found = [
-        _compared(recipe.name, runner, case, name, recipe.tolerance)
-        for case in reference.cases
-        for name in case.outputs
-    ]
+    found = [one for case in reference.cases for one in _compared(recipe.name, runner, case, recipe.tolerance)]
     return Parity(
         runner=runner.name,
         batches=reference.batches,
@@ -51,18 +48,25 @@ def parity(reference: Reference, runner: Runner) -> Parity:
     )
 
 
-def _compared(model: str, runner: Runner, case: Case, output: str, tolerance: Tolerance) -> Agreement:
+def _compared(model: str, runner: Runner, case: Case, tolerance: Tolerance) -> list[Agreement]:
     at = f"{model}: {runner.name} at batch {case.batch}"
     try:
         answer = runner.answer(case.inputs)
-        found = agreement(case.outputs[output], answer[output])
-    except ParityError as error:
-        raise ParityError(f"{at}, output '{output}': {error}") from error
     except Exception as error:
         raise ParityError(f"{at} gives no answer: {type(error).__name__}: {_first_line(error)}.") from error
+    return [_agreed(f"{at}, output '{name}'", case.outputs[name], answer.get(name), tolerance) for name in case.outputs]
+
+
+def _agreed(at: str, expected: Any, got: Any, tolerance: Tolerance) -> Agreement:
+    if got is None:
+        raise ParityError(f"{at} is missing in the answer.")
+    try:
+        found = agreement(expected, got)
+    except ParityError as error:
+        raise ParityError(f"{at}: {error}") from error
     if missed := found.misses(tolerance):
         raise ParityError(
-            f"{at}, output '{output}' differs from the PyTorch module: {'; '.join(missed)} "
+            f"{at} differs from the PyTorch module: {'; '.join(missed)} "
             f"(max_abs {found.max_abs:.3g}, mean_abs {found.mean_abs:.3g}, "
             f"cosine {found.cosine:.6f}, top1 {found.top1:.3f})."
         )
@@ -74,6 +78,7 @@ def task_scores(reference: Reference, runner: Runner) -> dict[str, float]:
 
     Raises:
         RecipeError: The task's data cannot be loaded, or its score not computed.
+        ParityError: The runner's score is further below the module's than the task allows.
     """
     task = reference.recipe.task
     if task is None:
@@ -92,7 +97,14 @@ def task_scores(reference: Reference, runner: Runner) -> dict[str, float]:
             f"{reference.recipe.name}: its task metric '{task.name}' cannot be computed with {runner.name}: "
             f"{type(error).__name__}: {_first_line(error)}. Mend data() or score() of the recipe's task."
         ) from error
-    return dict(zip((f"{task.name} of the module", task.name), scores, strict=True))
+    best, reached = scores
+    # Written so that NaN is a miss too.
+    if not best - reached <= task.max_loss:
+        raise ParityError(
+            f"{reference.recipe.name}: {runner.name} reaches {task.name} {reached:.4f}, the PyTorch module {best:.4f}: "
+            f"the loss of {best - reached:.4f} is above {task.max_loss:.4f}."
+        )
+    return {f"{task.name} of the module": best, task.name: reached}
 
 
 def _in_batches(answer: Callable[[Arrays], Arrays], inputs: Arrays, size: int) -> Arrays:
