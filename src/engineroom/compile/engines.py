@@ -16,7 +16,7 @@ from engineroom.compile.targets import target_from_name
 from engineroom.compile.targets.tensorrt import TensorRT, load, plan_from_onnx
 from engineroom.errors import CompileError, RepositoryError
 from engineroom.hardware import has_gpu
-from engineroom.repository.files import exclusive, sha256, sync_file, sync_folder, write_atomically
+from engineroom.repository.files import exclusive, sync_file, sync_folder, write_atomically
 from engineroom.repository.layout import GRAPH, MANIFEST, ModelFolder
 from engineroom.repository.passport import Artefact, Passport, passport_from_file
 from engineroom.repository.place import Place, misfit
@@ -133,16 +133,7 @@ def _compile(model: ModelFolder, folder: Path, passport: Passport, target: Tenso
     try:
         began = time.perf_counter()
         compiled = plan_from_onnx(target, graph, passport.profile, staging / target.plan)
-        artefact = Artefact(
-            file=target.plan,
-            target=target.name,
-            size_bytes=compiled.file.stat().st_size,
-            sha256=sha256(compiled.file),
-            built_with=compiled.built_with,
-            seconds=round(time.perf_counter() - began, 3),
-            precision=dict(compiled.precision),
-            device=compiled.device,
-        )
+        artefact = compiled.artefact(target.name, time.perf_counter() - began)
         sync_file(compiled.file)
         compiled.file.replace(folder / target.plan)
         sync_folder(folder)

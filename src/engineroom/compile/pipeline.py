@@ -17,7 +17,7 @@ from engineroom.errors import ExportError, ParityError, RepositoryError
 from engineroom.project import Project
 from engineroom.recipe import Recipe
 from engineroom.repository.config import missing_configs
-from engineroom.repository.files import exclusive, sha256, write_atomically
+from engineroom.repository.files import exclusive, write_atomically
 from engineroom.repository.golden import golden_to_file
 from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder, Repository
 from engineroom.repository.passport import Artefact, Parity, Passport, Profile, passport_from_file
@@ -136,25 +136,12 @@ def _exported_parity(reference: Reference, exported: Path) -> Parity:
 def _artefact(reference: Reference, target: Target, graph: Path, work: Path, log: Log) -> tuple[Compiled, Artefact]:
     with log.stage(f"compile {target.name}") as stage:
         compiled = target.compile(graph, reference.recipe, work)
-        stage.size_bytes = sum(path.stat().st_size for path in (compiled.file, *compiled.companions))
+        stage.size_bytes = compiled.size_bytes
         layers = [f"{count} {name} layers" for name, count in sorted(compiled.precision.items())]
         stage.note = ", ".join([compiled.built_with, *layers])
     with log.stage(f"verify {target.name}") as verified:
         proofs = _proofs(reference, target, compiled, graph, verified)
-    artefact = Artefact(
-        file=compiled.file.name,
-        companions=tuple(path.name for path in compiled.companions),
-        target=target.name,
-        size_bytes=stage.size_bytes,
-        sha256=sha256(compiled.file),
-        built_with=compiled.built_with,
-        seconds=round(stage.seconds, 3),
-        precision=dict(compiled.precision),
-        proven=tuple(proofs),
-        parity=tuple(proofs.values()),
-        device=compiled.device,
-    )
-    return compiled, artefact
+    return compiled, compiled.artefact(target.name, stage.seconds, proofs)
 
 
 def _proofs(reference: Reference, target: Target, compiled: Compiled, graph: Path, stage: Stage) -> dict[str, Parity]:

@@ -1,6 +1,6 @@
 """A recipe's samples, checked, and what the PyTorch module answers to them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -61,6 +61,17 @@ class Reference:
         """Every group of samples at every batch size of the proof, with the module's answers."""
         rows = [self.recipe.rows(group, size) for group in self.groups for size in self.batches]
         return tuple(Case(inputs, self.answer(inputs)) for inputs in rows)
+
+    @cached_property
+    def task_data(self) -> tuple[Arrays, npt.NDArray[Any]]:
+        """The labelled data of the recipe's task, loaded once; only for recipes that have one."""
+        assert self.recipe.task is not None, "asked for the data of a task that is not there"  # noqa: S101
+        return self.recipe.task.data()
+
+    @cached_property
+    def task_answers(self) -> Arrays:
+        """What the module answers to the task's data, computed once for all artefacts that are scored beside it."""
+        return in_batches(self.answer, self.task_data[0], self.recipe.batch.max)
 
     def requests(self, rows: int = 4, most: int = 64) -> Iterator[Arrays]:
         """The samples themselves, each row once, a few rows at a time.
@@ -239,3 +250,16 @@ def _fits(tensor: Tensor, array: npt.NDArray[Any], batch: int) -> bool:
         dim.min <= size <= dim.max if isinstance(dim, Axis) else dim == size
         for dim, size in zip(tensor.dims, array.shape[1:], strict=True)
     )
+
+
+def in_batches(answer: Callable[[Arrays], Arrays], inputs: Arrays, size: int) -> Arrays:
+    """Answer many rows in batches of a size, the last one smaller; rows stay in order.
+
+    Args:
+        answer: From inputs to outputs by name, shape (batch, ...).
+        inputs: Arrays by name, shape (rows, ...).
+        size: Rows of a batch.
+    """
+    rows = len(next(iter(inputs.values())))
+    parts = [answer({name: array[at : at + size] for name, array in inputs.items()}) for at in range(0, rows, size)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from engineroom.compile.samples import Case, Reference
+from engineroom.compile.samples import Case, Reference, in_batches
 from engineroom.errors import EngineRoomError, ParityError, RecipeError
 from engineroom.recipe import Arrays, Tolerance
 from engineroom.repository.agreement import Agreement, agreement
@@ -83,13 +83,10 @@ def task_scores(reference: Reference, runner: Runner) -> dict[str, float]:
     task = reference.recipe.task
     if task is None:
         return {}
-    largest = reference.recipe.batch.max
     try:
-        inputs, truth = task.data()
-        scores = [
-            float(task.score(_in_batches(answer, inputs, largest), truth))
-            for answer in (reference.answer, runner.answer)
-        ]
+        inputs, truth = reference.task_data
+        answers = in_batches(runner.answer, inputs, reference.recipe.batch.max)
+        best, reached = (float(task.score(outputs, truth)) for outputs in (reference.task_answers, answers))
     except EngineRoomError:
         raise
     except Exception as error:
@@ -97,7 +94,6 @@ def task_scores(reference: Reference, runner: Runner) -> dict[str, float]:
             f"{reference.recipe.name}: its task metric '{task.name}' cannot be computed with {runner.name}: "
             f"{type(error).__name__}: {_first_line(error)}. Mend data() or score() of the recipe's task."
         ) from error
-    best, reached = scores
     # Written so that NaN is a miss too.
     if not best - reached <= task.max_loss:
         raise ParityError(
@@ -105,14 +101,6 @@ def task_scores(reference: Reference, runner: Runner) -> dict[str, float]:
             f"the loss of {best - reached:.4f} is above {task.max_loss:.4f}."
         )
     return {f"{task.name} of the module": best, task.name: reached}
-
-
-def _in_batches(answer: Callable[[Arrays], Arrays], inputs: Arrays, size: int) -> Arrays:
-    import numpy as np
-
-    rows = len(next(iter(inputs.values())))
-    parts = [answer({name: array[at : at + size] for name, array in inputs.items()}) for at in range(0, rows, size)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _first_line(error: BaseException) -> str:

@@ -9,16 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from engineroom.recipe import Arrays
-from engineroom.repository.golden import Golden
-
-
-def input_file_from_golden(golden: Golden, path: Path) -> Path:
-    """Write golden inputs as perf_analyzer's `--input-data` file: exact bytes, one entry a row.
-
-    Returns:
-        The file written.
-    """
-    return input_file(golden.inputs, None, path)
 
 
 def input_file(inputs: Arrays, expected: Arrays | None, path: Path) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engineroom.errors import LoadError
-from engineroom.repository.passport import known
+from engineroom.repository.documents import document_from_file, known
 
 SCHEMA = 1
 """Version of the results' form; raised when a reader of the old form would misread the new one."""
@@ -163,16 +163,7 @@ def results_from_file(path: Path) -> tuple[LoadResult, ...]:
     Raises:
         LoadError: The file is missing, holds no results, or was written by a newer engineroom.
     """
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise LoadError(f"{path}: cannot be read ({error.strerror}). Measure again.") from error
-    except ValueError as error:
-        raise LoadError(f"{path}: is not JSON ({error}). Measure again.") from error
-    if not isinstance(raw, dict) or not isinstance(raw.get("schema"), int):
-        raise LoadError(f"{path}: holds no load results, it has no 'schema'. Measure again.")
-    if raw["schema"] > SCHEMA:
-        raise LoadError(f"{path}: has schema {raw['schema']}, this engineroom reads up to {SCHEMA}. Update engineroom.")
+    raw = document_from_file(path, SCHEMA, LoadError, lacking="holds no load results", mend="Measure again.")
     try:
         return tuple(_result(entry) for entry in raw["results"])
     except (KeyError, TypeError, AttributeError) as error:

@@ -1,12 +1,13 @@
 """The passport: what an artefact was built from, for what, and how it was proven (`manifest.json`)."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from engineroom.errors import RecipeError, RepositoryError
 from engineroom.recipe import Recipe, Tolerance
+from engineroom.repository.documents import document_from_file, known
 
 SCHEMA = 1
 """Version of the manifest's form; raised when a reader of the old form would misread the new one."""
@@ -145,22 +146,12 @@ def passport_from_file(path: Path) -> Passport:
     Raises:
         RepositoryError: The file is missing, is no manifest, or was written by a newer engineroom.
     """
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RepositoryError(f"{path}: cannot be read ({error.strerror}). Build the model again.") from error
-    except ValueError as error:
-        raise RepositoryError(f"{path}: is not JSON ({error}). Build the model again.") from error
-    if not isinstance(raw, dict) or not isinstance(raw.get("schema"), int):
-        raise RepositoryError(f"{path}: is not a manifest, it has no 'schema'. Build the model again.")
-    if raw["schema"] > SCHEMA:
-        raise RepositoryError(
-            f"{path}: has schema {raw['schema']}, this engineroom reads up to {SCHEMA}. Update engineroom."
-        )
+    mend = "Build the model again."
+    raw = document_from_file(path, SCHEMA, RepositoryError, lacking="is not a manifest", mend=mend)
     try:
         return _passport(raw)
     except (KeyError, TypeError, AttributeError, RecipeError) as error:
-        raise RepositoryError(f"{path}: lacks or misnames a field ({error}). Build the model again.") from error
+        raise RepositoryError(f"{path}: lacks or misnames a field ({error}). {mend}") from error
 
 
 def _passport(raw: dict[str, Any]) -> Passport:
@@ -189,9 +180,3 @@ def _passport(raw: dict[str, Any]) -> Passport:
 
 def _parity(raw: dict[str, Any]) -> Parity:
     return Parity(**{**known(Parity, raw), "batches": tuple(raw["batches"])})
-
-
-def known(form: Any, raw: dict[str, Any]) -> dict[str, Any]:
-    """The entries of `raw` that a dataclass has a field for; later additions to a schema are ignored."""
-    names = {item.name for item in fields(form)}
-    return {name: value for name, value in raw.items() if name in names}

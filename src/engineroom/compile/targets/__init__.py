@@ -10,6 +10,8 @@ from engineroom.compile.verify import Runner
 from engineroom.errors import CompileError
 from engineroom.hardware import has_gpu
 from engineroom.recipe import Recipe
+from engineroom.repository.files import sha256
+from engineroom.repository.passport import Artefact, Parity
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,34 @@ class Compiled:
     precision: Mapping[str, int] = field(default_factory=dict)
     companions: tuple[Path, ...] = ()
     device: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file and of those that belong to it."""
+        return sum(path.stat().st_size for path in (self.file, *self.companions))
+
+    def artefact(self, target: str, seconds: float, proofs: Mapping[str, Parity] | None = None) -> Artefact:
+        """What a passport says of it.
+
+        Args:
+            target: What it was compiled for.
+            seconds: Time the compilation took.
+            proofs: Parity by element type; none where nothing here can run it.
+        """
+        proofs = proofs or {}
+        return Artefact(
+            file=self.file.name,
+            companions=tuple(path.name for path in self.companions),
+            target=target,
+            size_bytes=self.size_bytes,
+            sha256=sha256(self.file),
+            built_with=self.built_with,
+            seconds=round(seconds, 3),
+            precision=dict(self.precision),
+            proven=tuple(proofs),
+            parity=tuple(proofs.values()),
+            device=self.device,
+        )
 
 
 Runners = tuple[tuple[str, Callable[[], Runner]], ...]
