@@ -130,8 +130,9 @@ def _passport(name: str, version: Path) -> Passport:
     proof = Parity("openvino f32", (1, 4), 0.0, 0.0, 1.0)
     size_bytes, digest = sum(path.stat().st_size for path in version.glob("model.[xb]*")), sha256(version / "model.xml")
     openvino = Artefact(
-        "model.xml", "openvino", size_bytes, digest, "openvino 2026.4.1", 0.1, proven=("f32",), parity=(proof,)
-    )
+        "model.xml", "openvino", size_bytes, digest, "openvino 2026.4.1", 0.1, proven=("f32",), parity=(proof,),
+        companions={path.name: sha256(path) for path in version.glob("model.bin")},
+    )  # fmt: skip
     return Passport(
         model=name,
         fingerprint="mark",
@@ -142,4 +143,5 @@ def _passport(name: str, version: Path) -> Passport:
         libraries={},
         machine={},
         artefacts=(openvino,),
+        files={name: sha256(version / name) for name in (GRAPH, GOLDEN)},
     )

@@ -1,6 +1,8 @@
 """What this machine can compute with. Files of the system tell; a library is loaded only to ask its version."""
 
 import ctypes
+import platform
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,19 @@ def has_amx() -> bool:
         return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     except OSError:
         return False
+
+
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's model name, or the architecture where the system does not tell it.
+
+    Args:
+        cpuinfo: Linux's description of the processors.
+    """
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
 
 
 def tensorrt_libraries() -> str:
@@ -44,3 +59,9 @@ def version_from_library(library: Any) -> str:
     """
     number = library.getInferLibVersion()
     return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
+
+
+def capability(gpu: str) -> str:
+    """Compute capability of a GPU in the driver's words, as `sm90`; empty where they do not tell it."""
+    told = re.search(r"compute capability (\d+)\.(\d+)", gpu)
+    return f"sm{told[1]}{told[2]}" if told else ""

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +21,12 @@ from engineroom.compile.pipeline import _targets_of_same_build
 from engineroom.compile.targets import tensorrt
 from engineroom.compile.targets.tensorrt import TensorRT
 from engineroom.errors import CompileError, RepositoryError
+from engineroom.repository.config import config_from_file
 from engineroom.repository.files import sha256
 from engineroom.repository.layout import GRAPH, MANIFEST, ModelFolder
 from engineroom.repository.passport import Passport, passport_from_file
+from engineroom.repository.place import Place
+from engineroom.repository.preflight import preflight
 
 TARGET = "tensorrt-rtx:sm89"
 PLAN = "model.rtx-sm89.plan"
@@ -200,7 +203,7 @@ def test_target_without_engines_is_refused(name: str, message: str) -> None:
         engine_target(name)
 
 
-L4, H200 = Gpu("NVIDIA L4", "8.9"), Gpu("NVIDIA H200", "9.0")
+L4, L40, H200 = Gpu("NVIDIA L4", "8.9"), Gpu("NVIDIA L40", "8.9"), Gpu("NVIDIA H200", "9.0")
 
 
 @pytest.mark.parametrize(
@@ -221,22 +224,95 @@ def test_machine_that_no_engine_can_be_compiled_on(
         engine_target("tensorrt")
 
 
-@pytest.mark.parametrize("surface", ["tensorrt-10.16", "tensorrt-11.4"])
-def test_plan_belongs_to_the_gpu_it_was_made_on(
-    model: ModelFolder, tensorrt_double: Any, as_tensorrt: Any, monkeypatch: pytest.MonkeyPatch, surface: str
-) -> None:
-    double = as_tensorrt(tensorrt_double.double(surface))
+@pytest.fixture(params=["tensorrt-10.16", "tensorrt-11.4"])
+def on_gpu(
+    request: pytest.FixtureRequest, tensorrt_double: Any, as_tensorrt: Any, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Gpu | None], Any]:
+    """Makes this a machine with one kind of GPU, or with one that the driver does not name, and a TensorRT."""
+    double = as_tensorrt(tensorrt_double.double(request.param))
     monkeypatch.setattr(engines, "load", lambda _: double)
-    for module in (engines, tensorrt):
-        monkeypatch.setattr(module, "has_gpu", lambda: True)
-        monkeypatch.setattr(module, "gpus", lambda: (L4,))
+
+    def machine(gpu: Gpu | None) -> Any:
+        for module in (engines, tensorrt):
+            monkeypatch.setattr(module, "has_gpu", lambda: True)
+            monkeypatch.setattr(module, "gpus", lambda: (gpu,) if gpu else ())
+        return double
+
+    return machine
+
+
+def test_engines_for_several_gpus_live_in_one_version_and_are_named(model: ModelFolder, on_gpu: Any) -> None:
+    """What node B needs is made beside what node A has, and Triton finds each by its compute capability."""
+    double, before = on_gpu(L4), model.config.read_text()
+    first = add(model, engine_target("tensorrt"))
+    assert first.artefact is not None
+    assert (first.artefact.file, first.artefact.device) == ("model.sm89.plan", str(L4))
+    assert first.artefact.built_with == f"tensorrt {double.__version__}"
+    assert first.wiring == 'config.pbtxt: + cc_model_filenames { key: "8.9" value: "model.sm89.plan" }'
+    on_gpu(H200)
+    second = add(model, engine_target("tensorrt"))
+    assert (second.reason, second.wiring.rpartition("+ ")[2]) == (
+        "missing", 'cc_model_filenames { key: "9.0" value: "model.sm90.plan" }',
+    )  # fmt: skip
+    assert [(one.target, one.capability) for one in passport(model).artefacts] == [
+        ("openvino", ""), ("tensorrt", "sm89"), ("tensorrt", "sm90"),
+    ]  # fmt: skip
+    config = config_from_file(model.config)
+    assert dict(config.cc_model_filenames) == {"8.9": "model.sm89.plan", "9.0": "model.sm90.plan"}
+    assert model.config.read_text().startswith(before)
+    for gpu in (L4, H200):
+        on_gpu(gpu)
+        assert (add(model, engine_target("tensorrt")).reason, preflight(model, Place(str(gpu))).loads) == (
+            "up to date", True,
+        )  # fmt: skip
+    assert not preflight(model, Place("sm120")).loads
+
+
+def test_engine_is_made_anew_for_another_model_of_the_same_capability(model: ModelFolder, on_gpu: Any) -> None:
+    on_gpu(L4)
+    add(model, engine_target("tensorrt"))
+    on_gpu(L40)
+    moved = add(model, engine_target("tensorrt"))
+    assert moved.reason == f"made on {L4}, not {L40}"
+    assert [one.device for one in passport(model).artefacts] == ["", str(L40)]
+
+
+def test_gpu_that_the_driver_does_not_name_gets_the_default_engine(
+    model: ModelFolder, on_gpu: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_gpu(None)
+    monkeypatch.setattr(engines, "_check_gpu", lambda: None)
+    before = model.config.read_text()
     engine = add(model, engine_target("tensorrt"))
     assert engine.artefact is not None
-    assert (engine.artefact.file, engine.artefact.device) == ("model.plan", "NVIDIA L4, compute capability 8.9")
-    assert engine.artefact.built_with == f"tensorrt {double.__version__}"
+    assert (engine.artefact.file, engine.artefact.capability, engine.wiring) == ("model.plan", "", "")
+    assert model.config.read_text() == before
     assert add(model, engine_target("tensorrt")).reason == "up to date"
-    for module in (engines, tensorrt):
-        monkeypatch.setattr(module, "gpus", lambda: (H200,))
-    moved = add(model, engine_target("tensorrt"))
-    assert moved.reason == f"made on {L4}, not {H200}"
-    assert [one.target for one in passport(model).artefacts] == ["openvino", "tensorrt"]
+
+
+def test_engine_that_is_there_is_named_where_a_kill_left_it_unnamed(model: ModelFolder, on_gpu: Any) -> None:
+    on_gpu(H200)
+    before = model.config.read_text()
+    add(model, engine_target("tensorrt"))
+    named = model.config.read_text()
+    model.config.write_text(before)
+    assert not preflight(model, Place(str(H200))).loads
+    again = add(model, engine_target("tensorrt"))
+    assert (again.compiled, again.wiring != "") == (False, True)
+    assert model.config.read_text() == named
+
+
+def test_operators_own_entry_is_left_and_reported(model: ModelFolder, on_gpu: Any) -> None:
+    on_gpu(H200)
+    own = model.config.read_text() + 'cc_model_filenames { key: "9.0" value: "mine.plan" }  # tuned by hand'
+    model.config.write_text(own)
+    engine = add(model, engine_target("tensorrt"))
+    assert engine.wiring == "config.pbtxt names mine.plan for compute capability 9.0, so model.sm90.plan is not served"
+    assert model.config.read_text() == own
+
+
+def test_plan_for_rtx_is_not_named_to_triton(model: ModelFolder, target: TensorRT) -> None:
+    """Triton's TensorRT backend does not read that format."""
+    before = model.config.read_text()
+    assert add(model, target).wiring == ""
+    assert model.config.read_text() == before

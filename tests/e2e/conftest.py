@@ -84,6 +84,7 @@ def write_sum_model() -> Callable[..., Path]:
 
 def _passport(name: str, version: Path) -> Passport:
     size_bytes, digest = sum(path.stat().st_size for path in version.glob("model.*")), sha256(version / "model.xml")
+    companions = {"model.bin": sha256(version / "model.bin")}
     return Passport(
         model=name,
         fingerprint="0",
@@ -93,5 +94,5 @@ def _passport(name: str, version: Path) -> Passport:
         tolerance=Tolerance(max_abs=1e-3, mean_abs=1e-3),
         libraries={},
         machine={},
-        artefacts=(Artefact("model.xml", "openvino", size_bytes, digest, "openvino", 0.1, companions=("model.bin",)),),
+        artefacts=(Artefact("model.xml", "openvino", size_bytes, digest, "openvino", 0.1, companions=companions),),
     )

@@ -33,11 +33,18 @@ PASSPORT = Passport(
     artefacts=(
         Artefact(
             "model.xml", "openvino", 10, "ab", "openvino 2026.4.1", 0.1,
-            proven=("f32", "bf16"),
+            proven=("f32", "bf16"), companions={"model.bin": "ba"},
             parity=(Parity("openvino f32", (1, 2), 0.1, 0.01, 0.99, 1.0, {"accuracy": 0.9}),),
         ),
         Artefact("model.plan", "tensorrt", 10, "cd", "tensorrt 11.4", 0.1, {"HALF": 3}, device="NVIDIA L4"),
+        Artefact(
+            "model.sm90.plan", "tensorrt", 10, "ef", "tensorrt 11.4", 0.1, {"HALF": 3},
+            device="NVIDIA H200, compute capability 9.0", driver="580.95.05, CUDA 13.0",
+        ),
+        Artefact("model.rtx-sm89.plan", "tensorrt-rtx:sm89", 10, "01", "tensorrt_rtx 1.7", 0.1, {"HALF": 3}),
     ),
+    files={"golden.npz": "23"},
+    seconds={"export": 1.5},
 )  # fmt: skip
 
 
@@ -57,7 +64,24 @@ def test_profile_is_the_smallest_usual_and_largest_request() -> None:
 
 def test_artefact_by_target() -> None:
     assert PASSPORT.artefact("openvino") == PASSPORT.artefacts[0]
-    assert PASSPORT.artefact("tensorrt-rtx:sm89") is None
+    assert PASSPORT.artefact("tensorrt-rtx:sm120") is None
+
+
+@pytest.mark.parametrize(
+    ("target", "capability", "file"),
+    [
+        ("tensorrt", None, "model.plan"),
+        ("tensorrt", "", "model.plan"),
+        ("tensorrt", "sm90", "model.sm90.plan"),
+        ("tensorrt-rtx:sm89", "sm89", "model.rtx-sm89.plan"),
+    ],
+    ids=["the first", "of an unknown GPU", "of one of several", "for RTX"],
+)
+def test_artefact_by_the_gpu_it_is_tied_to(target: str, capability: str | None, file: str) -> None:
+    found = PASSPORT.artefact(target, capability)
+    assert found is not None
+    assert found.file == file
+    assert PASSPORT.artefact("tensorrt", "sm120") is None
 
 
 def test_fields_that_a_later_engineroom_added_are_ignored(tmp_path: Path) -> None:

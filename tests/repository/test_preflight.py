@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from engineroom.errors import RepositoryError
+from engineroom.hardware import capability
 from engineroom.repository.files import sha256
-from engineroom.repository.layout import GRAPH, MANIFEST, ModelFolder
+from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder
 from engineroom.repository.passport import Artefact, passport_from_file
-from engineroom.repository.place import Place, capability, misfit, same_version
+from engineroom.repository.place import Place, misfit, same_version
 from engineroom.repository.preflight import Preflight, preflight
 from engineroom.repository.triton_images import IMAGES, image_from_tag
 from engineroom.repository.verdict import verdict
@@ -217,9 +218,35 @@ def alter(path: Path) -> None:
             "model.xml is not the file that the manifest describes. Run: engineroom build tiny --targ",
         ),
         ("model.bin", Path.unlink, "model.xml is without model.bin, which belongs to it. Run: engineroom build tiny"),
-        ("model.bin", cut, "bytes long, not the "),
+        (
+            "model.bin",
+            cut,
+            "model.xml is beside a model.bin that the manifest does not describe. Run: engineroom build",
+        ),
+        ("model.bin", alter, "model.xml is beside a model.bin that the manifest does not describe. Run: engineroom"),
+        (
+            GOLDEN,
+            cut,
+            f"its golden answers cannot be asked for: {GOLDEN} is not the file that the manifest describes. Run",
+        ),
+        (
+            GOLDEN,
+            Path.unlink,
+            f"its golden answers cannot be asked for: {GOLDEN} is missing. Run: engineroom build tiny",
+        ),
     ],
-    ids=["no plan", "half a plan", "another plan", "no IR", "another IR", "no weights", "half of the weights"],
+    ids=[
+        "no plan",
+        "half a plan",
+        "another plan",
+        "no IR",
+        "another IR",
+        "no weights",
+        "half of the weights",
+        "other weights",
+        "half a golden answer",
+        "no golden answer",
+    ],
 )
 def test_files_that_are_not_those_of_the_manifest_are_refused(
     model: ModelFolder, file: str, damage: Any, reason: str
@@ -234,6 +261,92 @@ def test_the_plan_for_a_compute_capability_is_the_one_judged(model: ModelFolder,
     add_plan(model, "model.sm90.plan", H200)
     configure(model, 'cc_model_filenames { key: "9.0" value: "model.sm90.plan" }')
     assert preflight(model, place).loads
+
+
+def test_an_engine_that_is_not_named_for_its_gpu_says_what_to_write(model: ModelFolder) -> None:
+    add_plan(model, "model.sm90.plan", H200)
+    assert refused(model, Place(H200)).endswith(
+        f"model.plan was made on {L4}, not {H200}. In config.pbtxt, name model.sm90.plan, which loads there: "
+        'cc_model_filenames { key: "9.0" value: "model.sm90.plan" }'
+    )
+
+
+def test_an_engine_that_is_named_and_not_there_is_missing(model: ModelFolder) -> None:
+    """The configuration outlives the version whose engine it names."""
+    configure(model, 'cc_model_filenames { key: "9.0" value: "model.sm90.plan" }')
+    assert "its manifest has no model.sm90.plan, only model.xml, model.plan. Compile it" in refused(model, Place(H200))
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_on_an_unknown_gpu_one_fitting_engine_is_enough(model: ModelFolder, fits: bool) -> None:
+    add_plan(model, "model.sm90.plan", H200)
+    configure(model, 'cc_model_filenames { key: "9.0" value: "model.sm90.plan" }')
+    (model.version(1) / "model.plan").unlink()
+    if not fits:
+        (model.version(1) / "model.sm90.plan").unlink()
+    assert preflight(model, Place(tensorrt="11.2.1")).loads is fits
+
+
+def test_a_plan_of_tensorrt_for_rtx_that_is_named_is_to_be_taken_out(model: ModelFolder) -> None:
+    add_plan(model, RTX.file, "")
+    manifest = model.version(1) / MANIFEST
+    passport = passport_from_file(manifest)
+    rtx = replace(passport.artefacts[-1], target=RTX.target)
+    manifest.write_text(replace(passport, artefacts=(*passport.artefacts[:-1], rtx)).to_json())
+    configure(model, f'cc_model_filenames {{ key: "8.9" value: "{RTX.file}" }}')
+    told = refused(model, Place("sm89"))
+    assert f"{RTX.file} is a plan of TensorRT for RTX, another format, which none of Triton's backends reads. " in told
+    assert 'In config.pbtxt, name model.plan, which loads there: cc_model_filenames { key: "8.9" value' in told
+    (model.version(1) / "model.plan").unlink()
+    told = refused(model, Place("sm89"))
+    assert f"Take {RTX.file} out of config.pbtxt, then compile an engine there from {GRAPH}: engineroom models" in told
+    assert preflight(model, Place(L4)).loads is False
+
+
+ORT = f'backend: "onnxruntime" default_model_filename: "{GRAPH}"'
+
+
+def on_onnx_runtime(model: ModelFolder, text: str = ORT) -> None:
+    model.config.write_text(model.config.read_text().replace('platform: "tensorrt_plan"', text))
+
+
+@pytest.mark.parametrize("place", [Place("sm90"), Place(L4, "11.2.1"), image("26.09", "sm120"), Place()], ids=str)
+def test_a_graph_loads_on_onnx_runtime_whatever_the_gpu(model: ModelFolder, place: Place) -> None:
+    """No TensorRT takes part, so nothing is left open about its version."""
+    on_onnx_runtime(model)
+    assert preflight(model, place).sentence == f"tiny: version 1 loads on {place}."
+
+
+@pytest.mark.parametrize(
+    ("text", "damage", "reason"),
+    [
+        (ORT, cut, f"{GRAPH} is not the file that the manifest describes. Run: engineroom build tiny --force"),
+        (ORT, Path.unlink, f"{GRAPH} is missing. Run: engineroom build tiny"),
+        (ORT.replace(GRAPH, "model.plan"), None, "ONNX Runtime reads no model.plan"),
+    ],
+    ids=["half a graph", "no graph", "an engine"],
+)
+def test_onnx_runtime_needs_the_whole_graph(model: ModelFolder, text: str, damage: Any, reason: str) -> None:
+    on_onnx_runtime(model, text)
+    if damage:
+        damage(model.version(1) / GRAPH)
+    assert reason in refused(model, Place(L4))
+
+
+def test_onnx_runtimes_backend_is_the_gpu_containers(model: ModelFolder) -> None:
+    on_onnx_runtime(model)
+    model.cpu_config.unlink()
+    assert "config.pbtxt gives it to ONNX Runtime's backend, which needs a GPU" in refused(model, CPU)
+
+
+def test_a_damaged_graph_is_told_of_a_version_that_loads_all_the_same(model: ModelFolder) -> None:
+    cut(model.version(1) / GRAPH)
+    found = preflight(model, Place(L4, "11.2.1"))
+    assert found.loads
+    assert found.sentence.endswith(
+        f"; but {GRAPH} is not the file that the manifest describes, so no further engine can be compiled from it."
+    )
+    assert refused(model, Place(H200)).endswith("Run: engineroom build tiny --force")
 
 
 def judged_by_its_author(model: ModelFolder, place: Place) -> Preflight:

@@ -60,7 +60,8 @@ def engines(names: tuple[str, ...], repository: Path | None, target: str, force:
     """Compile the TensorRT engines that the latest versions lack, on the GPU in this machine.
 
     NAME is a published model; all of them where none is given. The graph in the version folder is enough: neither the
-    recipe nor PyTorch is needed. An engine made by another TensorRT version or on another GPU counts as missing.
+    recipe nor PyTorch is needed. An engine made by another TensorRT version or on another model of GPU counts as
+    missing; engines for other compute capabilities stay beside it, and config.pbtxt names each for its own.
     """
     from engineroom.compile.engines import add_engine, engine_target
     from engineroom.repository.layout import Repository
@@ -71,7 +72,7 @@ def engines(names: tuple[str, ...], repository: Path | None, target: str, force:
     for model in published:
         done.append(add_engine(model, compile_for, watch(model.name), force=force))
         if not as_json:
-            click.echo(_line(done[-1]))
+            click.echo("\n  ".join(filter(None, (_line(done[-1]), done[-1].wiring))))
     if as_json:
         click.echo(json.dumps([asdict(engine) for engine in done], indent=2))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from engineroom.cli.packages import answer_of, declared, fits, inspect
 from engineroom.errors import PortInUse, ServerNotInstalled, ToolMissing
-from engineroom.hardware import has_amx, has_gpu
+from engineroom.hardware import has_amx, has_gpu, processor
 from engineroom.project import Project, cache_folder
 
 OK, MISSING, BROKEN = "ok", "missing", "broken"
@@ -227,11 +227,9 @@ def _gpu() -> Check:
 
 
 def _processor() -> Check:
-    from engineroom.load.conditions import machine_name
-
     cores, amx = len(os.sched_getaffinity(0)), has_amx()
-    words = f"{machine_name()}, {cores} cores, {'AMX: bf16' if amx else 'no AMX: FP32'}"
-    return Check("processor", OK, words, data={"name": machine_name(), "cores": cores, "amx": amx})
+    words = f"{processor()}, {cores} cores, {'AMX: bf16' if amx else 'no AMX: FP32'}"
+    return Check("processor", OK, words, data={"name": processor(), "cores": cores, "amx": amx})
 
 
 def _python() -> Check:

@@ -22,6 +22,7 @@ from engineroom.repository.passport import Artefact, Passport, passport_from_fil
 from engineroom.repository.place import Place, misfit
 from engineroom.repository.publish import explained
 from engineroom.repository.verdict import damage
+from engineroom.repository.wiring import wire
 
 STAGING = ".engine"
 """Folder beside the versions in which an engine is compiled. Triton looks only at folders whose name is a number."""
@@ -37,6 +38,7 @@ class Engine:
         compiled: Whether an engine was compiled now.
         reason: Why it was compiled, or why there was nothing to do.
         artefact: The engine; None where the version was not built by engineroom.
+        wiring: What was written into `config.pbtxt`, or why the engine is not served; empty where it is served already.
     """
 
     model: str
@@ -44,6 +46,7 @@ class Engine:
     compiled: bool
     reason: str
     artefact: Artefact | None = None
+    wiring: str = ""
 
 
 def engine_target(name: str) -> TensorRT:
@@ -64,8 +67,9 @@ def engine_target(name: str) -> TensorRT:
 def add_engine(model: ModelFolder, target: TensorRT, watch: Watch, *, force: bool = False) -> Engine:
     """Make sure that a model's latest version has an engine that fits this machine.
 
-    The plan appears in the version folder in one step, the manifest follows: whoever is killed in between leaves a
-    version that can be served, and that the next call compiles again. Callers on one machine take turns.
+    The plan appears in the version folder in one step, the manifest follows, then the configuration names the plan for
+    this GPU: whoever is killed in between leaves a version that can be served, and that the next call completes.
+    Engines for other GPUs stay. Callers on one machine take turns.
 
     Args:
         model: A model with a version.
@@ -84,13 +88,15 @@ def add_engine(model: ModelFolder, target: TensorRT, watch: Watch, *, force: boo
     with explained(model), exclusive(folder):
         passport = passport_from_file(folder / MANIFEST)
         reason = "--force" if force else _misfit(passport, folder, target)
-        if not reason:
-            return Engine(model.name, version, False, "up to date", passport.artefact(target.name))
-        with watch(f"compile {target.plan} ({reason})"):
-            artefact = _compile(model, folder, passport, target)
-        others = tuple(one for one in passport.artefacts if one.target != target.name)
-        write_atomically(folder / MANIFEST, replace(passport, artefacts=(*others, artefact)).to_json())
-    return Engine(model.name, version, compiled=True, reason=reason, artefact=artefact)
+        artefact = passport.artefact(target.name, target.sm)
+        if reason or artefact is None:
+            with watch(f"compile {target.plan} ({reason})"):
+                artefact = _compile(model, folder, passport, target)
+            others = tuple(one for one in passport.artefacts if one.file != artefact.file)
+            write_atomically(folder / MANIFEST, replace(passport, artefacts=(*others, artefact)).to_json())
+        # None of Triton's backends reads a plan of TensorRT for RTX.
+        wiring = wire(model, artefact.file, target.sm) if target.kind == "tensorrt" else ""
+    return Engine(model.name, version, bool(reason), reason or "up to date", artefact, wiring)
 
 
 def _check_gpu() -> None:
@@ -114,7 +120,7 @@ def _check_gpu() -> None:
 
 def _misfit(passport: Passport, folder: Path, target: TensorRT) -> str:
     """Why the version's plan cannot be used here; empty where it can."""
-    artefact = passport.artefact(target.name)
+    artefact = passport.artefact(target.name, target.sm)
     if artefact is None:
         return "missing"
     here = Place(gpu=target.device, tensorrt=load(target.kind).__version__)

@@ -48,6 +48,10 @@ class Driver:
     gpus: tuple[Gpu, ...]
     status: int = 0
 
+    def __str__(self) -> str:
+        """The versions, as a passport records them: `580.95.05, CUDA 13.0`."""
+        return ", ".join(filter(None, (self.version, self.cuda and f"CUDA {self.cuda}")))
+
 
 def find_driver() -> Driver | None:
     """The driver of this machine; None where its library is not here."""

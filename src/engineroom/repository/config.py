@@ -8,7 +8,7 @@ from typing import Any
 
 from engineroom.errors import RecipeError, RepositoryError
 from engineroom.recipe import Recipe, Tensor
-from engineroom.repository.layout import ModelFolder
+from engineroom.repository.layout import PLAN, ModelFolder
 
 GPU_INSTANCES = 2
 """Copies on a GPU: one computes while the other copies (Triton's optimization guide, "Model Instances")."""
@@ -36,7 +36,7 @@ def gpu_config(recipe: Recipe) -> Any:
     """
     config = _contract(recipe)
     config.platform = "tensorrt_plan"
-    config.default_model_filename = "model.plan"
+    config.default_model_filename = PLAN
     config.instance_group.add(count=GPU_INSTANCES, kind=_group().KIND_GPU)
     return config
 
@@ -116,16 +116,37 @@ def config_from_file(path: Path) -> Any:
     Raises:
         RepositoryError: The file cannot be read, or is not a model configuration; the message names line and column.
     """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RepositoryError(f"{path}: cannot be read: {error}") from error
+    return config_from_text(text, path)
+
+
+def config_from_text(text: str, path: Path, *, unknown: bool = False) -> Any:
+    """A configuration's text as a `ModelConfig` message.
+
+    Args:
+        text: Protobuf text.
+        path: Where it stands, for the message.
+        unknown: Pass over fields that this protobuf does not know, because a newer Triton may.
+
+    Raises:
+        RepositoryError: It is not a model configuration; the message names line and column.
+    """
     from google.protobuf import text_format
 
     try:
-        return text_format.Parse(path.read_text(encoding="utf-8"), _protobuf().ModelConfig())
-    except (OSError, UnicodeDecodeError) as error:
-        raise RepositoryError(f"{path}: cannot be read: {error}") from error
+        return text_format.Parse(text, _protobuf().ModelConfig(), allow_unknown_field=unknown)
     except text_format.ParseError as error:
         raise RepositoryError(
             f"{path}: is not a Triton model configuration: {error}. Mend the line, or delete the file and build again."
         ) from error
+
+
+def backend_of(config: Any) -> str:
+    """The backend that a `ModelConfig` message names; `tensorrt` for the platform of that backend."""
+    return "tensorrt" if config.platform == "tensorrt_plan" else str(config.backend or config.platform)
 
 
 def label_file(tensor: Tensor) -> str:

@@ -23,6 +23,9 @@ GOLDEN = "golden.npz"
 GRAPH = "model.graph.onnx"
 """The graph that every artefact of a version was compiled from; engines for further GPUs are compiled from it."""
 
+PLAN = "model.plan"
+"""What Triton's TensorRT backend loads where the configuration names no engine for the GPU."""
+
 
 @dataclass(frozen=True)
 class ModelFolder:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engineroom.errors import RecipeError, RepositoryError
+from engineroom.hardware import capability
 from engineroom.recipe import Recipe, Tolerance
 from engineroom.repository.documents import document_from_file, known
 
@@ -42,7 +43,7 @@ class Artefact:
 
     Attributes:
         file: Name in the version folder.
-        companions: Other files that belong to it.
+        companions: Other files that belong to it, with their digests.
         target: The target it was compiled for, such as `openvino` or `tensorrt-rtx:sm89`.
         size_bytes: Size of the file and of those that belong to it.
         sha256: Digest of the file.
@@ -52,6 +53,8 @@ class Artefact:
         proven: Types the artefact may be run in because its answers stayed within tolerance, such as `f32` and `bf16`.
         parity: The proofs, one a runner; empty for an engine that was added on the machine that serves it.
         device: The GPU it was compiled on, the only kind it runs on; empty where it is tied to none.
+        driver: NVIDIA's driver that it was compiled with, and the CUDA of that; empty where there was none.
+        reason: Why this stands in for what was asked for; empty where it is what was asked for.
     """
 
     file: str
@@ -63,8 +66,15 @@ class Artefact:
     precision: dict[str, int] = field(default_factory=dict)
     proven: tuple[str, ...] = ()
     parity: tuple[Parity, ...] = ()
-    companions: tuple[str, ...] = ()
+    companions: dict[str, str] = field(default_factory=dict)
     device: str = ""
+    driver: str = ""
+    reason: str = ""
+
+    @property
+    def capability(self) -> str:
+        """Compute capability it is tied to, such as `sm90`; empty where it is tied to none, or none is known."""
+        return capability(self.device) or self.target.partition(":")[2]
 
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
@@ -112,8 +122,11 @@ class Passport:
         profile: Sizes and precision that engines are compiled for.
         tolerance: The recipe's tolerance; golden answers are judged by it too.
         libraries: Distribution name to version.
-        machine: Processor, system, and GPU where there is one.
+        machine: System and processor; GPU, driver and CUDA where there are any.
         artefacts: The compiled files.
+        files: Digest of every other file of the version: the graph, its weights where they lie beside it, the golden
+            answers.
+        seconds: Time of every stage of the build, by name, up to the publication.
         schema: Version of this form.
     """
 
@@ -126,11 +139,20 @@ class Passport:
     libraries: dict[str, str]
     machine: dict[str, str]
     artefacts: tuple[Artefact, ...]
+    files: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
     schema: int = SCHEMA
 
-    def artefact(self, target: str) -> Artefact | None:
-        """The artefact of a target, or None."""
-        return next((artefact for artefact in self.artefacts if artefact.target == target), None)
+    def artefact(self, target: str, capability: str | None = None) -> Artefact | None:
+        """The artefact of a target, or None.
+
+        Args:
+            target: Such as `openvino` or `tensorrt`.
+            capability: What it must be tied to, such as `sm90`, where one target has engines for several GPUs; empty
+                for an engine of which that is not known. By default the first of the target.
+        """
+        found = (artefact for artefact in self.artefacts if artefact.target == target)
+        return next((one for one in found if capability in (None, one.capability)), None)
 
     def to_json(self) -> str:
         """The manifest's text."""
@@ -150,7 +172,7 @@ def passport_from_file(path: Path) -> Passport:
     raw = document_from_file(path, SCHEMA, RepositoryError, lacking="is not a manifest", mend=mend)
     try:
         return _passport(raw)
-    except (KeyError, TypeError, AttributeError, RecipeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:
         raise RepositoryError(f"{path}: lacks or misnames a field ({error}). {mend}") from error
 
 
@@ -160,7 +182,7 @@ def _passport(raw: dict[str, Any]) -> Passport:
             **{
                 **known(Artefact, item),
                 "proven": tuple(item["proven"]),
-                "companions": tuple(item.get("companions", ())),
+                "companions": dict(item.get("companions", {})),
                 "parity": tuple(_parity(one) for one in item["parity"]),
             }
         )

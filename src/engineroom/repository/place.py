@@ -1,8 +1,8 @@
 """Where a version is to be loaded, and which plans TensorRT loads there."""
 
-import re
 from dataclasses import dataclass
 
+from engineroom.hardware import capability
 from engineroom.repository.passport import Artefact
 from engineroom.repository.triton_images import TritonImage
 
@@ -54,9 +54,3 @@ def misfit(artefact: Artefact, place: Place) -> str:
 def same_version(one: str, other: str) -> bool:
     """Whether two versions agree in the parts that both have: a library tells `11.2.1`, a package `11.2.1.2`."""
     return not one or not other or all(a == b for a, b in zip(one.split("."), other.split("."), strict=False))
-
-
-def capability(gpu: str) -> str:
-    """Compute capability of a GPU in the driver's words, as `sm90`; empty where they do not tell it."""
-    told = re.search(r"compute capability (\d+)\.(\d+)", gpu)
-    return f"sm{told[1]}{told[2]}" if told else ""

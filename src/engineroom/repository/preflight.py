@@ -3,20 +3,29 @@
 Which file Triton loads is said by the configuration: `cc_model_filenames`, `default_model_filename`, or the backend's
 default (triton-inference-server/common, model_config.proto). Without a GPU, `configs/cpu.pbtxt` is read where there is
 one. What only its author can know, such as another backend's files, is not judged and counts as fit.
+
+On a GPU, Triton's ONNX Runtime backend computes with CUDA by default (triton-inference-server/onnxruntime_backend) and
+takes the graph itself, whatever the GPU.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from engineroom.repository.config import config_from_file
-from engineroom.repository.layout import GRAPH, MANIFEST, ModelFolder
+from engineroom.hardware import capability
+from engineroom.repository.config import backend_of, config_from_file
+from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, PLAN, ModelFolder
 from engineroom.repository.passport import Passport, passport_from_file
-from engineroom.repository.place import Place, capability
-from engineroom.repository.verdict import Verdict, damage, doubts, verdict
+from engineroom.repository.place import Place
+from engineroom.repository.verdict import Verdict, changed, damage, doubts, verdict
+from engineroom.repository.wiring import OWN_PLAN, entry
 
-FILES = {"tensorrt": "model.plan", "openvino": "model.xml"}
+FILES = {"tensorrt": PLAN, "openvino": "model.xml", "onnxruntime": "model.onnx"}
 """What a backend loads where the configuration does not say."""
+
+ON_GPU = {"tensorrt": "TensorRT", "onnxruntime": "ONNX Runtime's backend"}
+"""Backends that only the GPU container has."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +61,16 @@ def preflight(model: ModelFolder, place: Place) -> Preflight:
     folder, named = model.version(version), f"{model.name}: version {version}"
     if not (folder / MANIFEST).exists():
         return Preflight(model.name, version, True, f"{named} is not judged: it has no manifest.json.", ())
-    passport, path, config = passport_from_file(folder / MANIFEST), _config_path(model, place), config_of(model, place)
+    passport, path = passport_from_file(folder / MANIFEST), _config_path(model, place)
     verdicts = tuple(verdict(one, place, damage(one, folder)) for one in passport.artefacts)
-    foreign = _foreign(config, version, passport, place)
-    if foreign:
+    case = _Case(folder, passport, path, config_of(model, place), place, verdicts)
+    if foreign := case.foreign(version):
         return Preflight(model.name, version, True, f"{named} is not judged: in {path.name}, {foreign}.", verdicts)
-    if _backend(config) == "tensorrt" and place.cpu:
-        reason = f"{path.name} gives it to TensorRT, which needs a GPU"
+    if reason := case.reason:
+        told = f"{named} does not load on {place}: {reason}. {case.mend(model.name)}"
     else:
-        reason = _reason(verdicts, _file(config, place))
-    if not reason:
-        return Preflight(model.name, version, True, f"{named} loads on {place}{doubts(place)}.", verdicts)
-    told = f"{named} does not load on {place}: {reason}. {_mend(model.name, folder, place)}"
-    return Preflight(model.name, version, False, told, verdicts)
+        told = f"{named} loads on {place}{doubts(place) if case.backend == 'tensorrt' else ''}{case.caveat}."
+    return Preflight(model.name, version, not reason, told, verdicts)
 
 
 def config_of(model: ModelFolder, place: Place) -> Any:
@@ -80,43 +86,98 @@ def _config_path(model: ModelFolder, place: Place) -> Path:
     return model.cpu_config if place.cpu and model.cpu_config.exists() else model.config
 
 
-def _backend(config: Any) -> str:
-    return "tensorrt" if config.platform == "tensorrt_plan" else str(config.backend or config.platform)
+@dataclass(frozen=True)
+class _Case:
+    """A version with its configuration, before the place where it is to be loaded."""
 
+    folder: Path
+    passport: Passport
+    path: Path
+    config: Any
+    place: Place
+    verdicts: tuple[Verdict, ...]
 
-def _file(config: Any, place: Place) -> str:
-    """The file that Triton will load."""
-    by_capability = {f"sm{key.replace('.', '')}": file for key, file in config.cc_model_filenames.items()}
-    chosen = by_capability.get(capability(place.gpu) or place.gpu) or config.default_model_filename
-    return chosen or FILES.get(_backend(config), "")
+    @property
+    def backend(self) -> str:
+        return backend_of(self.config)
 
+    @property
+    def capability(self) -> str:
+        return capability(self.place.gpu) or self.place.gpu
 
-def _foreign(config: Any, version: int, passport: Passport, place: Place) -> str:
-    """What in a configuration is its author's own, so that a manifest cannot tell what Triton will load."""
-    backend, file = _backend(config), _file(config, place)
-    policy = config.version_policy
-    if policy.HasField("specific") and version not in policy.specific.versions:
-        return "version_policy serves other versions"
-    if backend != "tensorrt" and not (backend == "openvino" and place.cpu):
-        return f"the backend is '{backend}'"
-    if file not in (FILES[backend], *(one.file for one in passport.artefacts)):
-        return f"the file is {file}, of which the manifest says nothing"
-    return ""
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """The file that Triton will load; where the GPU is not known, each that it may be."""
+        named = {f"sm{key.replace('.', '')}": file for key, file in self.config.cc_model_filenames.items()}
+        default = self.config.default_model_filename or FILES.get(self.backend, "")
+        if self.place.cpu or self.capability:
+            return (named.get(self.capability, default),)
+        return tuple(dict.fromkeys((*named.values(), default)))
 
+    def foreign(self, version: int) -> str:
+        """What in a configuration is its author's own, so that a manifest cannot tell what Triton will load."""
+        policy = self.config.version_policy
+        if policy.HasField("specific") and version not in policy.specific.versions:
+            return "version_policy serves other versions"
+        if self.backend not in ("tensorrt", "onnxruntime") and not (self.backend == "openvino" and self.place.cpu):
+            return f"the backend is '{self.backend}'"
+        known = {FILES["tensorrt"], FILES["openvino"], GRAPH, *(one.file for one in self.passport.artefacts)}
+        if not any(file in known or OWN_PLAN.fullmatch(file) for file in self.files):
+            return f"the file is {self.files[0]}, of which the manifest says nothing"
+        return ""
 
-def _reason(verdicts: tuple[Verdict, ...], file: str) -> str:
-    for one in verdicts:
-        if one.file == file:
-            return one.reason and f"{file} {one.reason}"
-    held = ", ".join(one.file for one in verdicts)
-    return f"its manifest has no {file}{', only ' if held else ''}{held}"
+    @cached_property
+    def reason(self) -> str:
+        """Why it will not load; empty where it will."""
+        if self.place.cpu and self.backend in ON_GPU:
+            return f"{self.path.name} gives it to {ON_GPU[self.backend]}, which needs a GPU"
+        if golden := changed(self.passport, self.folder, GOLDEN):
+            return f"its golden answers cannot be asked for: {GOLDEN} is {golden}"
+        reasons = [self._reason(file) for file in self.files]
+        return "" if "" in reasons else reasons[0]
 
+    def _reason(self, file: str) -> str:
+        if self.backend == "onnxruntime":
+            damaged = changed(self.passport, self.folder, file)
+            return damaged and f"{file} is {damaged}" if file == GRAPH else f"ONNX Runtime reads no {file}"
+        for one in self.verdicts:
+            if one.file == file:
+                return one.reason and f"{file} {one.reason}"
+        held = ", ".join(one.file for one in self.verdicts)
+        return f"its manifest has no {file}{', only ' if held else ''}{held}"
 
-def _mend(name: str, folder: Path, place: Place) -> str:
-    if place.cpu:
-        # A build sees that a file is missing, not that it is another one.
-        force = " --force" if (folder / FILES["openvino"]).exists() else ""
-        return f"Run: engineroom build {name} --target openvino{force}"
-    if (folder / GRAPH).is_file():
-        return f"Compile it there from {GRAPH}: engineroom models engines {name}, or engineroom serve --engines"
-    return f"Run: engineroom build {name}"
+    @property
+    def _unnamed(self) -> str:
+        """An engine that would load, were it named for this GPU."""
+        engine = self.passport.artefact("tensorrt", self.capability) if self.capability else None
+        fits = engine is not None and any(one.file == engine.file and not one.reason for one in self.verdicts)
+        return engine.file if engine is not None and fits and engine.file not in self.files else ""
+
+    @cached_property
+    def _graph(self) -> str:
+        """What is wrong with the graph that further engines are compiled from; empty where nothing is."""
+        return changed(self.passport, self.folder, GRAPH)
+
+    @property
+    def caveat(self) -> str:
+        """What is wrong with a version that loads all the same."""
+        return f"; but {GRAPH} is {self._graph}, so no further engine can be compiled from it" if self._graph else ""
+
+    def mend(self, name: str) -> str:
+        """How to mend what keeps it from loading."""
+        if changed(self.passport, self.folder, GOLDEN):
+            return f"Run: engineroom build {name} --force"
+        if self.place.cpu:
+            return f"Run: engineroom build {name} --target openvino{self._force(FILES['openvino'])}"
+        if self._graph or not (self.folder / GRAPH).is_file():
+            return f"Run: engineroom build {name}{self._force(GRAPH)}"
+        if self._unnamed:
+            named = f"In {self.path.name}, name {self._unnamed}, which loads there"
+            return f"{named}: {entry(self._unnamed, self.capability)}"
+        rtx = [one.file for one in self.verdicts if one.file in self.files and one.target.startswith("tensorrt-rtx")]
+        first = f"Take {rtx[0]} out of {self.path.name}, then compile an engine" if rtx else "Compile it"
+        return f"{first} there from {GRAPH}: engineroom models engines {name}, or engineroom serve --engines"
+
+    def _force(self, file: str) -> str:
+        """The option for a build, which sees by itself that a file is missing, not that it is another one."""
+        return " --force" if (self.folder / file).exists() else ""

@@ -24,6 +24,7 @@ class Compiled:
         precision: Layers by element type, where the compiler tells.
         companions: Other files that belong to it.
         device: The GPU that it is tied to; empty where it is tied to none.
+        driver: NVIDIA's driver that was there; empty where none was.
     """
 
     file: Path
@@ -31,6 +32,7 @@ class Compiled:
     precision: Mapping[str, int] = field(default_factory=dict)
     companions: tuple[Path, ...] = ()
     device: str = ""
+    driver: str = ""
 
     @property
     def size_bytes(self) -> int:
@@ -48,7 +50,7 @@ class Compiled:
         proofs = proofs or {}
         return Artefact(
             file=self.file.name,
-            companions=tuple(path.name for path in self.companions),
+            companions={path.name: sha256(path) for path in self.companions},
             target=target,
             size_bytes=self.size_bytes,
             sha256=sha256(self.file),
@@ -58,6 +60,7 @@ class Compiled:
             proven=tuple(proofs),
             parity=tuple(proofs.values()),
             device=self.device,
+            driver=self.driver,
         )
 
 

@@ -12,13 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from engineroom.compile.gpu import gpus
+from engineroom.compile.gpu import find_driver, gpus
 from engineroom.compile.targets import Compiled, Runners
 from engineroom.compile.targets.tensorrt_messages import Messages, messages
 from engineroom.errors import CompileError
-from engineroom.hardware import has_gpu
+from engineroom.hardware import capability, has_gpu
 from engineroom.recipe import Recipe
 from engineroom.repository.passport import Profile
+from engineroom.repository.wiring import engine_name
 
 MODULES = {"tensorrt": ("tensorrt", "tensorrt_bindings"), "tensorrt-rtx": ("tensorrt_rtx",)}
 """Python modules of each kind, in order. `tensorrt_bindings` alone works where the libraries are the system's."""
@@ -43,16 +44,26 @@ class TensorRT:
 
     @property
     def plan(self) -> str:
-        """Name of the plan's file in a version folder."""
-        return f"model.rtx-{self.capability.lower()}.plan" if self.capability else "model.plan"
+        """Name of the plan's file in a version folder; engines for several GPUs lie there side by side."""
+        return f"model.rtx-{self.sm}.plan" if self.capability else engine_name(self.sm)
+
+    @property
+    def sm(self) -> str:
+        """Compute capability that is compiled for, such as `sm89`; empty where the driver does not tell."""
+        return self.capability.lower() or capability(self.device)
 
     @property
     def device(self) -> str:
         """The GPU in this machine, where the plan is for that one; empty where the driver shows none."""
         return "" if self.capability else next(map(str, gpus()), "")
 
+    @property
+    def driver(self) -> str:
+        """NVIDIA's driver, where the plan is for the GPU in this machine; empty where there is none."""
+        return "" if self.capability else str(find_driver() or "")
+
     def compile(self, graph: Path, recipe: Recipe, folder: Path) -> Compiled:
-        """Write the plan into `folder`: `model.plan`, or `model.rtx-smNN.plan`.
+        """Write the plan into `folder`, under its name.
 
         Raises:
             CompileError: TensorRT is missing, refuses the graph, or the network is not FP16 though that was asked.
@@ -124,7 +135,7 @@ def plan_from_onnx(target: TensorRT, graph: Path, profile: Profile, path: Path) 
             f"{graph}: {trt.__name__} {trt.__version__} cannot compile it for {target.name}: {said.take()}"
         )
     path.write_bytes(memoryview(plan))
-    return Compiled(path, f"{trt.__name__} {trt.__version__}", layers, device=target.device)
+    return Compiled(path, f"{trt.__name__} {trt.__version__}", layers, device=target.device, driver=target.driver)
 
 
 def _flags(trt: Any) -> int:
