@@ -9,6 +9,7 @@ it without a traceback and exits with 1.
     │   ├── ExportError          module → model.onnx
     │   ├── PrecisionError       model.onnx → model.fp16.onnx
     │   ├── CompileError         ONNX → artefact of a target
+    │   │   └── GraphRefused     the target's compiler works, and does not take this graph
     │   └── ParityError          the artefact answers otherwise than the module
     ├── RepositoryError          the model repository cannot be read or written
     ├── ServerError              Triton cannot be found, started or trusted
@@ -50,6 +51,18 @@ class PrecisionError(BuildError):
 
 class CompileError(BuildError):
     """A target's compiler refused the graph, or is not usable on this machine."""
+
+
+class GraphRefused(CompileError):
+    """A target's compiler works here and does not take the graph: another target may.
+
+    Attributes:
+        words: The compiler with its version, the nodes it refuses, and its reasons.
+    """
+
+    def __init__(self, message: str, words: str = "") -> None:
+        super().__init__(message)
+        self.words = words
 
 
 class ParityError(BuildError):

@@ -359,6 +359,7 @@ BEHAVIOUR: dict[str, Callable[..., Any]] = {
     "OnnxParser.get_error": _error,
     "OnnxParser.num_errors": lambda module, _: len(module.script.parser_errors),
     "OnnxParser.parse_from_file": _parse,
+    "ParserError.code": lambda module, _: module.ErrorCode.UNSUPPORTED_NODE,
     "ParserError.desc": lambda _, error: error.state["desc"],
     "ParserError.node_name": lambda _, error: error.state["node"],
     "ParserError.node_operator": lambda _, error: error.state["operator"],

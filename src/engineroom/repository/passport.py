@@ -54,7 +54,7 @@ class Artefact:
         parity: The proofs, one a runner; empty for an engine that was added on the machine that serves it.
         device: The GPU it was compiled on, the only kind it runs on; empty where it is tied to none.
         driver: NVIDIA's driver that it was compiled with, and the CUDA of that; empty where there was none.
-        reason: Why this stands in for what was asked for; empty where it is what was asked for.
+        instead_of: The targets that it stands in for, each with its compiler's reason to refuse the graph.
     """
 
     file: str
@@ -69,7 +69,7 @@ class Artefact:
     companions: dict[str, str] = field(default_factory=dict)
     device: str = ""
     driver: str = ""
-    reason: str = ""
+    instead_of: dict[str, str] = field(default_factory=dict)
 
     @property
     def capability(self) -> str:

@@ -101,7 +101,7 @@ def test_what_the_parser_refuses_is_named_by_node(version: str, graph: Path, sta
     stand_in(version, parser_errors=(("/net/roi", "RoiAlign", "no plugin"), ("", "", "false")))
     with pytest.raises(CompileError) as caught:
         plan_from_onnx(HERE, graph, PROFILE, graph.with_name("model.plan"))
-    assert "/net/roi (RoiAlign): no plugin; graph (?): false. Replace the operator" in str(caught.value)
+    assert "/net/roi (RoiAlign): no plugin; graph: UNSUPPORTED_NODE. Replace the operator" in str(caught.value)
     assert not graph.with_name("model.plan").exists()
 
 
@@ -110,10 +110,13 @@ def test_failed_build_ends_in_the_last_lines_of_the_log(
     version: str, graph: Path, stand_in: Callable[..., Any]
 ) -> None:
     trt = stand_in(version, builds=False, logged=("no tactic for node 7", "out of memory"))
-    with pytest.raises(CompileError, match=r"cannot compile it for tensorrt: no tactic for node 7 out of memory$"):
+    with pytest.raises(
+        CompileError,
+        match=r"cannot compile it for tensorrt: no tactic for node 7 out of memory\. Build .* --fallback onnxr",
+    ):
         plan_from_onnx(HERE, graph, PROFILE, graph.with_name("model.plan"))
     trt.script.logged = ()
-    with pytest.raises(CompileError, match=r"cannot compile it for tensorrt: it gave no reason$"):
+    with pytest.raises(CompileError, match=r"cannot compile it for tensorrt: it gave no reason\."):
         plan_from_onnx(HERE, graph, PROFILE, graph.with_name("model.plan"))
     assert not graph.with_name("model.plan").exists()
 
@@ -124,7 +127,7 @@ def test_errors_logged_by_a_build_that_went_well_are_not_blamed_on_the_next(
     trt = stand_in("tensorrt-11.4", logged=("an old worry",))
     plan_from_onnx(HERE, graph, PROFILE, graph.with_name("model.plan"))
     trt.script.builds, trt.script.logged = False, ("the reason",)
-    with pytest.raises(CompileError, match=r"cannot compile it for tensorrt: the reason$"):
+    with pytest.raises(CompileError, match=r"cannot compile it for tensorrt: the reason\. Build for another"):
         plan_from_onnx(HERE, graph, PROFILE, graph.with_name("model.plan"))
 
 
@@ -176,7 +179,7 @@ def test_real_library_names_the_node_it_does_not_take(tmp_path: Path) -> None:
 def test_real_library_refuses_a_file_that_is_no_graph(tmp_path: Path) -> None:
     graph = tmp_path / "model.graph.onnx"
     graph.write_text("not a graph")
-    with pytest.raises(CompileError, match=r"model\.graph\.onnx: tensorrt_rtx .* does not take this graph: \S+"):
+    with pytest.raises(CompileError, match=r"model\.graph\.onnx: is no ONNX graph: .* Build it again"):
         plan_from_onnx(RTX, graph, PROFILE, tmp_path / "model.plan")
 
 

@@ -15,7 +15,8 @@ from typing import Any
 from engineroom.compile.gpu import find_driver, gpus
 from engineroom.compile.targets import Compiled, Runners
 from engineroom.compile.targets.tensorrt_messages import Messages, messages
-from engineroom.errors import CompileError
+from engineroom.compile.targets.tensorrt_refusal import refusals
+from engineroom.errors import CompileError, GraphRefused
 from engineroom.hardware import capability, has_gpu
 from engineroom.recipe import Recipe
 from engineroom.repository.passport import Profile
@@ -26,6 +27,9 @@ MODULES = {"tensorrt": ("tensorrt", "tensorrt_bindings"), "tensorrt-rtx": ("tens
 
 HALF_SHARE = 0.5
 """Least share of FP16 among the floating-point layers of a network that was asked to be FP16."""
+
+
+MEND = "Build for another target, or serve the graph itself, slower: engineroom build --fallback onnxruntime"
 
 
 @dataclass(frozen=True)
@@ -131,9 +135,8 @@ def plan_from_onnx(target: TensorRT, graph: Path, profile: Profile, path: Path) 
     config = _config(trt, builder, target, profile)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise CompileError(
-            f"{graph}: {trt.__name__} {trt.__version__} cannot compile it for {target.name}: {said.take()}"
-        )
+        words = f"{trt.__name__} {trt.__version__} cannot compile it for {target.name}: {said.take()}"
+        raise GraphRefused(f"{graph}: {words}. {MEND}", words)
     path.write_bytes(memoryview(plan))
     return Compiled(path, f"{trt.__name__} {trt.__version__}", layers, device=target.device, driver=target.driver)
 
@@ -146,16 +149,10 @@ def _flags(trt: Any) -> int:
 
 def _parse(trt: Any, network: Any, graph: Path, said: Messages) -> None:
     parser = trt.OnnxParser(network, said.logger)
-    if parser.parse_from_file(str(graph)):
+    if parser.parse_from_file(str(graph)) and network.num_layers:
         return
-    errors = [parser.get_error(index) for index in range(parser.num_errors)]
-    reasons = "; ".join(
-        f"{error.node_name() or 'graph'} ({error.node_operator() or '?'}): {error.desc()}" for error in errors[:3]
-    )
-    raise CompileError(
-        f"{graph}: {trt.__name__} {trt.__version__} does not take this graph: {reasons or said.take()}. "
-        "Replace the operator in the module, or build for another target."
-    )
+    words = f"{trt.__name__} {trt.__version__} does not take this graph: {refusals(parser, graph) or said.take()}"
+    raise GraphRefused(f"{graph}: {words}. Replace the operator in the module. {MEND}", words)
 
 
 def layer_types(network: Any) -> dict[str, int]:
