@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from engineroom.project import Project
-from engineroom.recipe import Tolerance
+from engineroom.repository.agreement import Limits
 from engineroom.repository.files import sha256
 from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder, Repository
 from engineroom.repository.passport import Artefact, Parity, Passport, Profile
@@ -139,7 +139,7 @@ def _passport(name: str, version: Path) -> Passport:
         built_at="2026-01-01T00:00:00+00:00",
         command=f"engineroom build {name}",
         profile=Profile("fp16", {"x": ((1, 8), (2, 8), (4, 8))}),
-        tolerance=Tolerance(),
+        limits={"y": Limits(max_abs=0.05)},
         libraries={},
         machine={},
         artefacts=(openvino,),

@@ -58,11 +58,12 @@ def test_tensor_that_cannot_be_served_is_refused(dtype: str, dims: tuple[int, ..
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({"max_abs": 0.0}, "max_abs and mean_abs must be above 0, got 0.0 and 0.005"),
-        ({"mean_abs": -1.0}, "max_abs and mean_abs must be above 0, got 0.05 and -1.0"),
-        ({"cosine": 1.5}, "cosine and top1 are shares up to 1, got 1.5 and None"),
-        ({"cosine": 0.0}, "cosine and top1 are shares up to 1"),
-        ({"top1": 95.0}, "cosine and top1 are shares up to 1, got 0.999 and 95.0"),
+        ({"noise": 0.0}, "tolerance: noise must be above 0, got 0.0"),
+        ({"max_abs": 0.0}, "tolerance: max_abs must be above 0, got 0.0"),
+        ({"mean_abs": -1.0}, "tolerance: mean_abs must be above 0, got -1.0"),
+        ({"cosine": 1.5}, "tolerance: cosine is a share of at most 1, got 1.5"),
+        ({"top1": 95.0}, "tolerance: top1 is a share of at most 1, got 95.0"),
+        ({"top1": float("nan")}, "tolerance: top1 is a share of at most 1, got nan"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

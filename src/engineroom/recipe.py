@@ -103,28 +103,34 @@ class Tensor:
 class Tolerance:
     """How far a compiled model may be from the PyTorch module, on real samples.
 
-    The defaults fit outputs of order 1, such as probabilities and unit vectors: rounding at every operation in FP16
-    (unit roundoff 2**-11) leaves errors around 1e-3 there, bf16 (2**-8) around 1e-2.
+    The scale comes from the module: how far its answers move when every value is rounded to the element type after
+    every operation. An artefact may be some times as far off as that. Limits of one's own can be added; they are
+    absolute, and hold besides.
 
     Attributes:
+        noise: How many times the error of the module's own rounding is allowed, in root mean square and in the 99th
+            percentile; the largest error may be twice that. docs/precision.md shows what the default rests on.
         max_abs: Largest absolute error of any element.
         mean_abs: Mean absolute error.
         cosine: Smallest cosine between a row's answer and the module's.
-        top1: Smallest share of rows whose largest element is the same; None where the order means nothing.
+        top1: Smallest share of rows whose largest element is the same, where rounding does not decide it.
     """
 
-    max_abs: float = 0.05
-    mean_abs: float = 0.005
-    cosine: float = 0.999
-    top1: float | None = None
+    noise: float = 4.0
+    max_abs: float | None = None
+    mean_abs: float | None = None
+    cosine: float | None = None
+    top1: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.max_abs <= 0 or self.mean_abs <= 0:
-            raise RecipeError(
-                f"tolerance: max_abs and mean_abs must be above 0, got {self.max_abs} and {self.mean_abs}."
-            )
-        if not 0 < self.cosine <= 1 or (self.top1 is not None and not 0 <= self.top1 <= 1):
-            raise RecipeError(f"tolerance: cosine and top1 are shares up to 1, got {self.cosine} and {self.top1}.")
+        for name in ("noise", "max_abs", "mean_abs"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise RecipeError(f"tolerance: {name} must be above 0, got {value}.")
+        for name in ("cosine", "top1"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise RecipeError(f"tolerance: {name} is a share of at most 1, got {value}.")
 
 
 @dataclass(frozen=True)

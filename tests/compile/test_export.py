@@ -15,14 +15,19 @@ import torch
 
 from engineroom import Axis, Recipe, Tensor
 from engineroom.compile.export import explanation, onnx_from_module, quiet
-from engineroom.compile.samples import Reference
+from engineroom.compile.reference import Reference, evidence_from_reference
 from engineroom.compile.targets.onnx_runtime import runner_from_onnx
 from engineroom.compile.verify import parity
 from engineroom.errors import ExportError, ParityError
+from engineroom.repository.passport import Parity
 
 ROWS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 X, Y, Z = (Tensor(name, "float32", (4,)) for name in "xyz")
 TOKENS = Axis("tokens", 1, 4, 16)
+
+
+def proven(truth: Recipe, path: Path) -> Parity:
+    return parity(truth, evidence_from_reference(Reference(truth)), runner_from_onnx(path, "fp32"))
 
 
 class One(torch.nn.Module):
@@ -30,6 +35,7 @@ class One(torch.nn.Module):
 
     def __init__(self, answer: Callable[..., Any]) -> None:
         super().__init__()
+        torch.manual_seed(0)
         self.linear, self.lstm = torch.nn.Linear(4, 4), torch.nn.LSTM(4, 4)
         self.answer = answer
 
@@ -86,7 +92,7 @@ RECIPES = {
         outputs=(Tensor("y", "float32", (TOKENS,)),),
         samples=lengths,
     ),
-    "batch used as a number": recipe(lambda self, x: self.linear(x) / x.shape[0]),
+    "batch used as a size": recipe(lambda self, x: self.linear(x) + torch.ones(x.shape[0], 1)),
 }
 
 
@@ -97,7 +103,7 @@ def test_exported_graph_answers_as_the_module_at_every_size(made: Recipe, tmp_pa
     graph = onnx.load(str(path)).graph
     assert [value.name for value in graph.input] == [tensor.name for tensor in made.inputs]
     assert [value.name for value in graph.output] == [tensor.name for tensor in made.outputs]
-    assert parity(reference, runner_from_onnx(path)).max_abs < 1e-5
+    assert proven(made, path).max_abs < 1e-5
 
 
 def test_internal_value_with_the_outputs_name_is_moved_and_noted(tmp_path: Path) -> None:
@@ -105,7 +111,7 @@ def test_internal_value_with_the_outputs_name_is_moved_and_noted(tmp_path: Path)
     made = recipe(lambda self, x: self.linear(x).relu(), outputs=(Tensor("linear", "float32", (4,)),))
     reference, path = Reference(made), tmp_path / "model.onnx"
     assert onnx_from_module(reference, path) == ["renamed the internal value 'linear', the recipe uses its name"]
-    assert parity(reference, runner_from_onnx(path)).max_abs < 1e-5
+    assert proven(made, path).max_abs < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -127,28 +133,33 @@ def test_module_that_cannot_be_exported_is_explained(answer: Any, message: str, 
         onnx_from_module(reference, tmp_path / "model.onnx")
 
 
+def totals(threshold: int = 99) -> Recipe:
+    """Sums over an axis, and twice that below or above some size of it."""
+    return recipe(
+        lambda self, x: x.sum(1, keepdim=True) * (2 if x.shape[1] > threshold else 1),
+        inputs=(Tensor("x", "float32", (TOKENS,)),),
+        outputs=(Tensor("y", "float32", (1,)),),
+        samples=lengths,
+    )
+
+
 @pytest.mark.parametrize(
-    ("made", "batch"),
+    ("frozen", "truth", "at"),
     [
-        (recipe(lambda self, x: self.linear(x) * (2 if x.shape[0] < 3 else 1)), 1),
-        (
-            recipe(
-                lambda self, x: x.sum(1, keepdim=True) * (2 if x.shape[1] < 4 else 1),
-                inputs=(Tensor("x", "float32", (TOKENS,)),),
-                outputs=(Tensor("y", "float32", (1,)),),
-                samples=lengths,
-            ),
-            1,
-        ),
+        (recipe(lambda self, x: x * (2 if x.shape[0] < 3 else 1)), recipe(lambda self, x: x * 2), "batch 1"),
+        (totals(threshold=4), totals(), "batch 1"),
+        (totals(threshold=15), totals(threshold=15), "batch 2, tokens 16"),
     ],
-    ids=["batch", "another axis"],
+    ids=["batch", "another axis", "another axis at a size that no sample shows"],
 )
-def test_size_that_is_frozen_in_silence_is_found_by_the_proof(made: Recipe, batch: int, tmp_path: Path) -> None:
+def test_size_that_is_frozen_in_silence_is_found_by_the_proof(
+    frozen: Recipe, truth: Recipe, at: str, tmp_path: Path
+) -> None:
     """The exporter takes the branch of the example's size; the file says that every size is right."""
-    reference, path = Reference(made), tmp_path / "model.onnx"
-    onnx_from_module(reference, path)
-    with pytest.raises(ParityError, match=f"tiny: onnxruntime cpu at batch {batch}, output 'y' differs"):
-        parity(reference, runner_from_onnx(path))
+    path = tmp_path / "model.onnx"
+    onnx_from_module(Reference(frozen), path)
+    with pytest.raises(ParityError, match=f"tiny: onnxruntime cpu at {at}, output 'y' differs"):
+        proven(truth, path)
 
 
 def test_fixed_size_is_explained_by_the_axes_that_are_open() -> None:

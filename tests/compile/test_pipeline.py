@@ -75,7 +75,7 @@ def test_manifest_describes_the_files_beside_it(tiny_built: Project) -> None:
 def test_every_artefact_is_proven_at_all_batch_sizes(tiny_built: Project) -> None:
     for artefact in passport(tiny_built).artefacts:
         proof = artefact.parity[0]
-        assert proof.batches == (1, 2, 4, 8)
+        assert proof.batches == (1, 2, 3, 4, 8)
         assert 0 < proof.max_abs < 0.05
         assert proof.cosine > 0.999
         assert proof.top1 == 1.0

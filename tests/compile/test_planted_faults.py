@@ -8,20 +8,27 @@ import numpy as np
 import onnx
 import pytest
 
+from engineroom.compile.evidence import Evidence
 from engineroom.compile.recipes import recipe_from_name
-from engineroom.compile.samples import Reference
+from engineroom.compile.reference import Reference, evidence_from_reference
 from engineroom.compile.targets.onnx_runtime import runner_from_onnx
 from engineroom.compile.verify import parity
 from engineroom.errors import ParityError
 from engineroom.project import Project
+from engineroom.recipe import Recipe
 from engineroom.repository.layout import GRAPH, Repository
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def reference(built: Repository) -> Reference:
-    return Reference(recipe_from_name(Project(ROOT), "digits"))
+def recipe() -> Recipe:
+    return recipe_from_name(Project(ROOT), "digits")
+
+
+@pytest.fixture(scope="module")
+def evidence(recipe: Recipe) -> Evidence:
+    return evidence_from_reference(Reference(recipe))
 
 
 @pytest.fixture
@@ -73,17 +80,17 @@ def scale_bias(model: onnx.ModelProto) -> None:
     item.CopyFrom(onnx.numpy_helper.from_array(array, item.name))
 
 
-def test_the_honest_graph_passes(reference: Reference, graph: onnx.ModelProto, tmp_path: Path) -> None:
+def test_the_honest_graph_passes(recipe: Recipe, evidence: Evidence, graph: onnx.ModelProto, tmp_path: Path) -> None:
     onnx.save(graph, tmp_path / "honest.onnx")
-    assert parity(reference, runner_from_onnx(tmp_path / "honest.onnx")).max_abs < 0.01
+    assert parity(recipe, evidence, runner_from_onnx(tmp_path / "honest.onnx")).max_abs < 0.01
 
 
 @pytest.mark.parametrize("plant", [swap_channels, reverse_classes, cut_activation, transpose_input, scale_bias])
 def test_a_planted_fault_is_refused(
-    reference: Reference, graph: onnx.ModelProto, tmp_path: Path, plant: Callable[[onnx.ModelProto], None]
+    recipe: Recipe, evidence: Evidence, graph: onnx.ModelProto, tmp_path: Path, plant: Callable[[onnx.ModelProto], None]
 ) -> None:
     plant(graph)
     onnx.checker.check_model(graph)
     onnx.save(graph, tmp_path / "planted.onnx")
     with pytest.raises(ParityError, match=r"digits: onnxruntime cpu at batch \d+, output 'probabilities' differs"):
-        parity(reference, runner_from_onnx(tmp_path / "planted.onnx"))
+        parity(recipe, evidence, runner_from_onnx(tmp_path / "planted.onnx"))

@@ -68,11 +68,11 @@ def test_every_artefact_was_proven_at_the_recipes_batch_sizes(built: Repository,
     for one in known.artefacts:
         assert len(one.proven) == len(one.parity) >= 1
         for proof in one.parity:
-            assert proof.batches == tuple(sorted({1, 2, recipe.batch.opt, recipe.batch.max}))
-            assert 0 < proof.mean_abs <= proof.max_abs <= recipe.tolerance.max_abs
-            assert proof.mean_abs <= recipe.tolerance.mean_abs
-            assert proof.cosine >= recipe.tolerance.cosine
-            assert recipe.tolerance.top1 is None or (proof.top1 or 0) >= recipe.tolerance.top1
+            assert proof.batches == tuple(sorted({1, 2, 3, recipe.batch.opt, recipe.batch.max}))
+            assert 0 < proof.mean_abs <= proof.max_abs
+            assert 0.1 < proof.noise <= recipe.tolerance.noise
+            assert 0 <= proof.drift <= recipe.tolerance.noise
+            assert proof.top1 == 1.0
 
 
 @each_model
@@ -82,7 +82,7 @@ def test_graph_is_valid_and_answers_its_golden_input(built: Repository, name: st
     answer = runner_from_onnx(graph).answer(stored["input"])
     assert set(answer) == set(stored["output"])
     for output, expected in stored["output"].items():
-        assert agreement(expected, answer[output]).misses(passport(built, name).tolerance) == ()
+        assert agreement(expected, answer[output]).misses(passport(built, name).limits[output]) == ()
 
 
 @each_model

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engineroom.recipe import Tolerance
+from engineroom.repository.agreement import Limits
 from engineroom.repository.files import sha256
 from engineroom.repository.layout import GOLDEN, MANIFEST
 from engineroom.repository.passport import Artefact, Passport, Profile
@@ -91,7 +91,7 @@ def _passport(name: str, version: Path) -> Passport:
         built_at="2026-01-01T00:00:00Z",
         command=f"engineroom build {name}",
         profile=Profile("fp32", {}),
-        tolerance=Tolerance(max_abs=1e-3, mean_abs=1e-3),
+        limits={"sum": Limits(max_abs=1e-3)},
         libraries={},
         machine={},
         artefacts=(Artefact("model.xml", "openvino", size_bytes, digest, "openvino", 0.1, companions=companions),),

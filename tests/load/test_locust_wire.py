@@ -5,14 +5,13 @@ from tritonclient.grpc import service_pb2
 from engineroom.client.transport import address_from_url
 from engineroom.errors import BadInput, InferenceFailed
 from engineroom.load.locust_wire import connect, requests_from_golden
-from engineroom.recipe import Tolerance
 from engineroom.repository.golden import Golden
 
 
 @pytest.fixture
 def golden():
     images = np.arange(3 * 8 * 8 * 3, dtype=np.uint8).reshape(3, 8, 8, 3)
-    return Golden("identity", {"image": images}, {"sum": np.ones((3, 3), np.float32)}, Tolerance())
+    return Golden("identity", {"image": images}, {"sum": np.ones((3, 3), np.float32)})
 
 
 def test_a_grpc_request_holds_the_golden_bytes(golden, served):

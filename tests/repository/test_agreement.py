@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 
 from engineroom.errors import ParityError
-from engineroom.recipe import Tolerance
-from engineroom.repository.agreement import agreement
+from engineroom.repository.agreement import Limits, agreement
 
-STRICT = Tolerance(max_abs=1e-12, mean_abs=1e-12, cosine=1.0, top1=1.0)
+STRICT = Limits(max_abs=1e-12, p99_abs=1e-12, rms=1e-12, mean_abs=1e-12, cosine=1.0, top1=1.0)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +26,8 @@ def test_an_array_agrees_with_itself_under_the_strictest_tolerance(array):
 
 def test_the_figures_are_those_computed_by_hand():
     found = agreement(np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[4.0, 3.0], [1.0, 0.0]]))
-    assert (found.max_abs, found.mean_abs, found.top1) == (1.0, 0.5, 0.5)
+    assert (found.max_abs, found.p99_abs, found.mean_abs, found.top1) == (1.0, 1.0, 0.5, 0.5)
+    assert found.rms == pytest.approx(0.5**0.5)
     assert found.cosine == pytest.approx(24 / 25)
 
 
@@ -39,16 +39,18 @@ def test_integers_beyond_the_range_of_their_dtype_do_not_wrap():
 def test_a_value_that_is_not_finite_is_a_miss_whatever_is_allowed(value, side):
     pair = [np.ones((2, 3)), np.ones((2, 3))]
     pair[side][1, 2] = value
-    assert agreement(*pair).misses(Tolerance(1e9, 1e9, cosine=1e-9)) == ("values that are NaN or infinite: 1",)
+    assert agreement(*pair).misses(Limits()) == ("values that are NaN or infinite: 1",)
 
 
 def test_every_criterion_missed_is_named_with_its_figures():
-    misses = agreement(np.array([[3.0, 4.0]]), np.array([[4.0, 3.0]])).misses(Tolerance(0.5, 0.25, 0.99, top1=0.75))
+    misses = agreement(np.array([[3.0, 4.0]]), np.array([[4.0, 3.0]])).misses(Limits(0.5, 0.9, 0.3, 0.25, 0.99, 0.75))
     assert misses == (
         "max_abs 1 is above 0.5",
+        "p99_abs 1 is above 0.9",
+        "rms 1 is above 0.3",
         "mean_abs 1 is above 0.25",
-        "cosine 0.960000 is below 0.990000",
-        "top1 0.000 is below 0.750",
+        "cosine 0.96 is below 0.99",
+        "top1 0 is below 0.75",
     )
 
 
@@ -63,6 +65,14 @@ def test_cosine_where_a_row_has_no_direction(reference, answer, cosine):
 
 def test_a_tie_in_the_reference_may_be_broken_either_way():
     assert agreement(np.array([[1.0, 1.0, 0.0]]), np.array([[0.9, 1.0, 0.0]])).top1 == 1.0
+
+
+def test_only_rows_whose_first_place_is_decided_count_for_it():
+    reference, answer = np.array([[3.0, 1.0], [1.1, 1.0], [0.0, 2.0]]), np.array([[3.0, 1.0], [1.0, 1.1], [0.0, 2.0]])
+    assert agreement(reference, answer).top1 == pytest.approx(2 / 3)
+    assert agreement(reference, answer, np.full(3, 0.2)).top1 == 1.0
+    assert agreement(reference, answer, np.full(3, 9.0)).top1 == 1.0
+    assert agreement(reference, answer, np.array([0.2, 0.05, 0.2])).top1 == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from engineroom.errors import GoldenMismatch, RepositoryError
-from engineroom.recipe import Tolerance
+from engineroom.repository.agreement import Limits
 from engineroom.repository.golden import golden_from_file, golden_from_repository
 from engineroom.repository.layout import Repository
 
@@ -17,7 +17,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def golden(path):
-    return golden_from_file(path, "doubler", Tolerance(max_abs=0.01))
+    return golden_from_file(path, "doubler", {"y": Limits(max_abs=0.01)})
 
 
 def test_batches_go_round(golden):

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from engineroom import Axis, Recipe, Tensor, Tolerance
+from engineroom import Axis, Recipe, Tensor
 from engineroom.errors import RepositoryError
+from engineroom.repository.agreement import Limits
 from engineroom.repository.passport import SCHEMA, Artefact, Parity, Passport, Profile, passport_from_file
 
 RECIPE = Recipe(
@@ -27,7 +28,7 @@ PASSPORT = Passport(
     built_at="2026-01-01T00:00:00+00:00",
     command="engineroom build tiny",
     profile=Profile.of(RECIPE),
-    tolerance=Tolerance(top1=0.9),
+    limits={"y": Limits(max_abs=0.01, cosine=0.99)},
     libraries={"torch": "2.13.0"},
     machine={"gpu": "no"},
     artefacts=(
@@ -86,7 +87,9 @@ def test_artefact_by_the_gpu_it_is_tied_to(target: str, capability: str | None, 
 
 def test_fields_that_a_later_engineroom_added_are_ignored(tmp_path: Path) -> None:
     raw = json.loads(PASSPORT.to_json())
-    raw["mood"] = raw["tolerance"]["mood"] = raw["artefacts"][0]["mood"] = raw["artefacts"][0]["parity"][0]["mood"] = 1
+    raw["mood"] = raw["limits"]["y"]["mood"] = raw["artefacts"][0]["mood"] = raw["artefacts"][0]["parity"][0][
+        "mood"
+    ] = 1
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps(raw))
     assert passport_from_file(path) == PASSPORT
@@ -122,17 +125,11 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path, text: str, message: str)
 
 
 @pytest.mark.parametrize("value", [None, 7, "text", [], {}, [1], {"x": 1}], ids=repr)
-@pytest.mark.parametrize("name", ["profile", "tolerance", "artefacts"])
+@pytest.mark.parametrize("name", ["profile", "limits", "artefacts"])
 def test_damaged_field_is_a_passport_or_our_error(tmp_path: Path, name: str, value: Any) -> None:
     path = changed(tmp_path / "manifest.json", **{name: value})
     with contextlib.suppress(RepositoryError):
         assert isinstance(passport_from_file(path), Passport)
-
-
-def test_tolerance_that_means_nothing_is_a_damaged_manifest(tmp_path: Path) -> None:
-    path = changed(tmp_path / "manifest.json", tolerance={"max_abs": -1.0})
-    with pytest.raises(RepositoryError, match=r"lacks or misnames a field .*max_abs and mean_abs must be above 0"):
-        passport_from_file(path)
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:

@@ -106,7 +106,13 @@ def _print(report: "BuildReport") -> None:
         click.echo(f"{report.model}: version {report.version} is up to date. --force builds it again.")
         return
     table = Table(title=f"{report.model}: version {report.version} published", title_justify="left", title_style="bold")
-    for heading in ("stage", "time", "size", "parity with PyTorch: max, mean, cosine", "note"):
+    for heading in (
+        "stage",
+        "time",
+        "size",
+        "parity with PyTorch: error in roundings of the type, max, cosine",
+        "note",
+    ):
         table.add_column(heading, justify="right" if heading in ("time", "size") else "left", overflow="fold")
     for stage in report.stages:
         size = "" if stage.size_bytes is None else f"{stage.size_bytes / 1e6:.1f} MB"
@@ -115,6 +121,5 @@ def _print(report: "BuildReport") -> None:
 
 
 def _proof(parity: "Parity") -> str:
-    top1 = "" if parity.top1 is None else f", top-1 {parity.top1:.3f}"
     task = "".join(f", {name} {score:.4f}" for name, score in parity.task.items())
-    return f"{parity.runner}: {parity.max_abs:.2g}, {parity.mean_abs:.2g}, {parity.cosine:.5f}{top1}{task}"
+    return f"{parity.runner}: {parity.noise:.2g} {parity.kind}, {parity.max_abs:.2g}, {parity.cosine:.5f}{task}"

@@ -134,8 +134,8 @@ def _artefact_lines(artefact: "Artefact") -> list[str]:
 
 
 def _proof(parity: "Parity") -> str:
-    top1 = "" if parity.top1 is None else f", top-1 {parity.top1:.3f}"
     task = "".join(f", {name} {score:.4f}" for name, score in parity.task.items())
     return (
-        f"{parity.runner}: max {parity.max_abs:.2g}, mean {parity.mean_abs:.2g}, cosine {parity.cosine:.5f}{top1}{task}"
+        f"{parity.runner}: {parity.noise:.2g} times {parity.kind} rounding, max {parity.max_abs:.2g}, "
+        f"cosine {parity.cosine:.5f}{task}"
     )

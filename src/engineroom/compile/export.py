@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engineroom.compile import naming
-from engineroom.compile.samples import Reference
+from engineroom.compile.reference import Reference
 from engineroom.compile.traces import remove_traces
 from engineroom.errors import ExportError
 from engineroom.recipe import Axis, Recipe

@@ -6,12 +6,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from engineroom.compile import verify
+from engineroom.compile.evidence import Evidence
 from engineroom.compile.export import onnx_from_module
 from engineroom.compile.fingerprint import fingerprint, libraries, machine
+from engineroom.compile.limits import loosest
 from engineroom.compile.precision import fp16_from_fp32
+from engineroom.compile.reference import Reference, evidence_from_reference
 from engineroom.compile.report import BuildReport, Log, Stage, Watch
-from engineroom.compile.samples import Reference
-from engineroom.compile.targets import Compiled, Target, target_from_name
+from engineroom.compile.rounding import rounding_runner
+from engineroom.compile.targets import Compiled, Runners, Target, target_from_name
 from engineroom.compile.targets.onnx_runtime import runner_from_onnx
 from engineroom.errors import ExportError, ParityError, RepositoryError
 from engineroom.project import Project
@@ -99,32 +102,37 @@ def _run(recipe: Recipe, job: Job, log: Log) -> BuildReport:
     reference, work = Reference(recipe), job.work
     exported, graph = work / "model.onnx", work / GRAPH
     with log.stage("reference") as stage:
-        stage.note = f"PyTorch answered {sum(case.batch for case in reference.cases)} rows of real samples"
+        evidence = evidence_from_reference(reference)
+        stage.note = f"PyTorch answered {sum(sample.rows for sample in evidence.samples)} rows of real samples"
     with log.stage("export") as stage:
         notes = onnx_from_module(reference, exported)
-        stage.parity = (_exported_parity(reference, exported),)
+        stage.parity = (_exported_parity(recipe, evidence, exported),)
         stage.note, stage.size_bytes = "; ".join(notes), exported.stat().st_size
     with log.stage("precision") as stage:
-        stage.note = fp16_from_fp32(recipe, exported, graph, reference.requests())
+        stage.note = fp16_from_fp32(recipe, exported, graph, evidence.requests())
+        stage.parity = _rounded_parity(recipe, evidence, graph)
         stage.size_bytes = graph.stat().st_size
     files, artefacts = [graph], []
     for target in job.targets:
-        compiled, artefact = _artefact(reference, target, graph, work, log)
+        compiled, artefact = _artefact(recipe, evidence, target, graph, log)
         files += [compiled.file, *compiled.companions]
         artefacts.append(artefact)
     with log.stage("publish") as stage:
-        golden = reference.golden()
+        golden = evidence.golden()
         golden_to_file(golden.inputs, golden.outputs, work / GOLDEN)
-        write_atomically(work / MANIFEST, replace(job.passport, artefacts=tuple(artefacts)).to_json())
+        kinds = {proof.kind for artefact in artefacts for proof in artefact.parity}
+        limits = {name: loosest(evidence, name, kinds, recipe.tolerance) for name in golden.outputs}
+        passport = replace(job.passport, artefacts=tuple(artefacts), limits=limits)
+        write_atomically(work / MANIFEST, passport.to_json())
         _write(job.configs)
         version = publish(job.folder, [*files, work / GOLDEN, work / MANIFEST])
         stage.note = str(job.folder.version(version))
     return BuildReport(recipe.name, version, up_to_date=False, stages=tuple(log.stages))
 
 
-def _exported_parity(reference: Reference, exported: Path) -> Parity:
+def _exported_parity(recipe: Recipe, evidence: Evidence, exported: Path) -> Parity:
     try:
-        return verify.parity(reference, runner_from_onnx(exported))
+        return verify.parity(recipe, evidence, runner_from_onnx(exported, "fp32"))
     except ParityError as error:
         raise ExportError(
             f"{error} The FP32 graph already differs, so the export changed the module: most often a size that it "
@@ -133,23 +141,34 @@ def _exported_parity(reference: Reference, exported: Path) -> Parity:
         ) from error
 
 
-def _artefact(reference: Reference, target: Target, graph: Path, work: Path, log: Log) -> tuple[Compiled, Artefact]:
+def _rounded_parity(recipe: Recipe, evidence: Evidence, graph: Path) -> tuple[Parity, ...]:
+    """What a GPU would compute, judged before anything is compiled for one."""
+    if recipe.precision == "fp32":
+        return ()
+    try:
+        return (verify.parity(recipe, evidence, rounding_runner(graph)),)
+    except ParityError as error:
+        raise ParityError(f"{error} Nothing was published. {ADVICE}") from error
+
+
+def _artefact(recipe: Recipe, evidence: Evidence, target: Target, graph: Path, log: Log) -> tuple[Compiled, Artefact]:
     with log.stage(f"compile {target.name}") as stage:
-        compiled = target.compile(graph, reference.recipe, work)
+        compiled = target.compile(graph, recipe, graph.parent)
         stage.size_bytes = compiled.size_bytes
         layers = [f"{count} {name} layers" for name, count in sorted(compiled.precision.items())]
         stage.note = ", ".join([compiled.built_with, *layers])
     with log.stage(f"verify {target.name}") as verified:
-        proofs = _proofs(reference, target, compiled, graph, verified)
+        runners = target.runners(compiled, graph, recipe)
+        proofs = _proofs(recipe, evidence, runners, verified)
     return compiled, compiled.artefact(target.name, stage.seconds, proofs)
 
 
-def _proofs(reference: Reference, target: Target, compiled: Compiled, graph: Path, stage: Stage) -> dict[str, Parity]:
+def _proofs(recipe: Recipe, evidence: Evidence, runners: Runners, stage: Stage) -> dict[str, Parity]:
     """Parity by element type. The first type must pass; a further one that misses is noted and not used."""
     proofs: dict[str, Parity] = {}
-    for kind, start in target.runners(compiled, graph, reference.recipe):
+    for kind, start in runners:
         try:
-            proofs[kind] = verify.parity(reference, start())
+            proofs[kind] = verify.parity(recipe, evidence, start())
         except ParityError as error:
             if not proofs:
                 raise ParityError(f"{error} Nothing was published. {ADVICE}") from error
@@ -159,8 +178,8 @@ def _proofs(reference: Reference, target: Target, compiled: Compiled, graph: Pat
 
 
 ADVICE = (
-    "Right at one batch size only means a size frozen by the export; wrong at all of them, try precision='fp32' in the "
-    "recipe: if that passes, FP16 is what the module does not bear."
+    "Wrong at one size only means a size frozen by the export; NaN or infinity, a value that FP16 cannot hold; wrong "
+    "at all of them, try precision='fp32' in the recipe: if that passes, FP16 is what the module does not bear."
 )
 
 
@@ -187,7 +206,7 @@ def _passport(recipe: Recipe, mark: str, options: BuildOptions) -> Passport:
         built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         command=options.command or f"engineroom build {recipe.name}",
         profile=Profile.of(recipe),
-        tolerance=recipe.tolerance,
+        limits={},
         libraries=libraries(recipe),
         machine=machine(),
         artefacts=(),

@@ -7,7 +7,27 @@ import numpy as np
 import numpy.typing as npt
 
 from engineroom.errors import ParityError
-from engineroom.recipe import Tolerance
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far an answer may be from its reference; None where nothing is asked. NaN and infinity never pass.
+
+    Attributes:
+        max_abs: Largest absolute error of any element.
+        p99_abs: 99th percentile of the absolute errors.
+        rms: Root of the mean squared error.
+        mean_abs: Mean absolute error.
+        cosine: Smallest cosine between a row and the reference's row.
+        top1: Smallest share of decided rows whose largest element is the reference's.
+    """
+
+    max_abs: float | None = None
+    p99_abs: float | None = None
+    rms: float | None = None
+    mean_abs: float | None = None
+    cosine: float | None = None
+    top1: float | None = None
 
 
 @dataclass(frozen=True)
@@ -16,44 +36,52 @@ class Agreement:
 
     Attributes:
         max_abs: Largest absolute error of any element; infinite where a value of either side is not finite.
+        p99_abs: 99th percentile of the absolute errors; infinite likewise.
+        rms: Root of the mean squared error; infinite likewise.
         mean_abs: Mean absolute error; infinite likewise.
         cosine: Smallest cosine between a row and the reference's row.
-        top1: Share of rows whose largest element is (one of) the reference's largest.
+        top1: Share of decided rows whose largest element is (one of) the reference's largest; 1 where none is decided.
         not_finite: Count of elements that are NaN or infinite on either side.
     """
 
     max_abs: float
+    p99_abs: float
+    rms: float
     mean_abs: float
     cosine: float
     top1: float
     not_finite: int = 0
 
-    def misses(self, tolerance: Tolerance) -> tuple[str, ...]:
+    def misses(self, limits: Limits) -> tuple[str, ...]:
         """The criteria missed, each with its figures; empty where the answer is good.
 
         Args:
-            tolerance: What is allowed.
+            limits: What is allowed.
         """
         if self.not_finite:
             return (f"values that are NaN or infinite: {self.not_finite}",)
         found = []
-        if self.max_abs > tolerance.max_abs:
-            found.append(f"max_abs {self.max_abs:.3g} is above {tolerance.max_abs:.3g}")
-        if self.mean_abs > tolerance.mean_abs:
-            found.append(f"mean_abs {self.mean_abs:.3g} is above {tolerance.mean_abs:.3g}")
-        if self.cosine < tolerance.cosine:
-            found.append(f"cosine {self.cosine:.6f} is below {tolerance.cosine:.6f}")
-        if tolerance.top1 is not None and self.top1 < tolerance.top1:
-            found.append(f"top1 {self.top1:.3f} is below {tolerance.top1:.3f}")
+        for name in ("max_abs", "p99_abs", "rms", "mean_abs"):
+            have, limit = getattr(self, name), getattr(limits, name)
+            if limit is not None and not have <= limit:
+                found.append(f"{name} {have:.3g} is above {limit:.3g}")
+        for name in ("cosine", "top1"):
+            have, limit = getattr(self, name), getattr(limits, name)
+            if limit is not None and not have >= limit:
+                found.append(f"{name} {have:.9g} is below {limit:.9g}")
         return tuple(found)
 
 
-def agreement(reference: npt.NDArray[Any], answer: npt.NDArray[Any]) -> Agreement:
+def agreement(
+    reference: npt.NDArray[Any], answer: npt.NDArray[Any], doubt: npt.NDArray[np.float64] | None = None
+) -> Agreement:
     """Compare an answer with its reference, in float64.
 
     Args:
         reference: What should have come out, shape (rows, ...), any numeric or boolean dtype.
         answer: What came out, of the same shape.
+        doubt: For every row, how far its largest element must stand above the second to be decided, shape (rows,);
+            without it, every row is.
 
     Raises:
         ParityError: The shapes differ, or there is nothing to compare.
@@ -62,23 +90,36 @@ def agreement(reference: npt.NDArray[Any], answer: npt.NDArray[Any]) -> Agreemen
         raise ParityError(f"the answer has shape {answer.shape}, the reference {reference.shape}.")
     if reference.size == 0:
         raise ParityError(f"there is nothing to compare in an answer of shape {answer.shape}. Give at least one row.")
-    expected, got = _rows(reference), _rows(answer)
+    expected, got = by_row(reference), by_row(answer)
     not_finite = int(np.count_nonzero(~(np.isfinite(expected) & np.isfinite(got))))
     if not_finite:
-        return Agreement(np.inf, np.inf, cosine=-1.0, top1=0.0, not_finite=not_finite)
+        return Agreement(np.inf, np.inf, np.inf, np.inf, cosine=-1.0, top1=0.0, not_finite=not_finite)
     error = np.abs(expected - got)
-    best = np.take_along_axis(expected, got.argmax(axis=1, keepdims=True), axis=1)[:, 0]
     return Agreement(
         max_abs=float(error.max()),
+        p99_abs=float(np.quantile(error, 0.99)),
+        rms=float(np.sqrt(np.mean(error**2))),
         mean_abs=float(error.mean()),
         cosine=_smallest_cosine(expected, got),
-        top1=float(np.mean(best == expected.max(axis=1))),
+        top1=_top1(expected, got, doubt),
     )
 
 
-def _rows(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+def by_row(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """An array as rows of numbers: shape (rows, everything else)."""
     wide = np.atleast_1d(array).astype(np.float64)
     return wide.reshape(len(wide), -1)
+
+
+def _top1(
+    expected: npt.NDArray[np.float64], got: npt.NDArray[np.float64], doubt: npt.NDArray[np.float64] | None
+) -> float:
+    best = np.take_along_axis(expected, got.argmax(axis=1, keepdims=True), axis=1)[:, 0]
+    agreed = best == expected.max(axis=1)
+    if doubt is not None and expected.shape[1] > 1:
+        second, first = np.partition(expected, -2, axis=1)[:, -2:].T
+        agreed = agreed[first - second > doubt]
+    return float(np.mean(agreed)) if len(agreed) else 1.0
 
 
 def _smallest_cosine(expected: npt.NDArray[np.float64], got: npt.NDArray[np.float64]) -> float:

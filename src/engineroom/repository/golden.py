@@ -5,7 +5,8 @@ Every copy of a version must answer them wherever it is served; load tests send 
 
 import io
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from engineroom.errors import GoldenMismatch, RepositoryError
-from engineroom.recipe import Arrays, Tolerance
+from engineroom.recipe import Arrays
+from engineroom.repository.agreement import Limits
 from engineroom.repository.files import write_atomically
 from engineroom.repository.layout import GOLDEN, MANIFEST, Repository
 from engineroom.repository.passport import passport_from_file
+
+BY_HAND = Limits(max_abs=0.05, cosine=0.999)
+"""What is allowed where a golden file stands without the manifest that says it: FP16 for outputs of order 1."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +32,13 @@ class Golden:
         model: The model's name.
         inputs: Arrays by input name.
         outputs: Arrays by output name.
-        tolerance: How far an answer may be off.
+        limits: How far an answer may be off, by output; `BY_HAND` for outputs of which nothing is said.
     """
 
     model: str
     inputs: Arrays
     outputs: Arrays
-    tolerance: Tolerance
+    limits: Mapping[str, Limits] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -47,8 +52,12 @@ class Golden:
             self.model,
             {name: np.ascontiguousarray(array[picked]) for name, array in self.inputs.items()},
             {name: np.ascontiguousarray(array[picked]) for name, array in self.outputs.items()},
-            self.tolerance,
+            self.limits,
         )
+
+    def limit(self, output: str) -> Limits:
+        """How far an answer may be off in one output."""
+        return self.limits.get(output, BY_HAND)
 
     def check(self, answer: Arrays) -> None:
         """Pass where an answer is right. Cheap enough for every answer of a load test.
@@ -66,10 +75,11 @@ class Golden:
                 raise GoldenMismatch(f"{self.model}: output '{name}' {shape}, golden has {expected.shape}.")
             error = float(np.max(np.abs(got.astype(np.float64) - expected), initial=0.0))
             # Written so that NaN is a miss too.
-            if not error <= self.tolerance.max_abs:
+            most = self.limit(name).max_abs
+            if not (np.isfinite(error) if most is None else error <= most):
                 raise GoldenMismatch(
                     f"{self.model}: output '{name}' is {error:.3g} off its golden answer, "
-                    f"{self.tolerance.max_abs:.3g} is allowed."
+                    f"{'anything finite' if most is None else format(most, '.3g')} is allowed."
                 )
 
 
@@ -83,11 +93,11 @@ def golden_from_repository(repository: Repository, model: str) -> Golden:
     assert folder.latest is not None, "published() answers models with a version only"  # noqa: S101
     version = folder.version(folder.latest)
     manifest = version / MANIFEST
-    tolerance = passport_from_file(manifest).tolerance if manifest.exists() else Tolerance()
-    return golden_from_file(version / GOLDEN, model, tolerance)
+    limits = passport_from_file(manifest).limits if manifest.exists() else {}
+    return golden_from_file(version / GOLDEN, model, limits)
 
 
-def golden_from_file(path: Path, model: str, tolerance: Tolerance | None = None) -> Golden:
+def golden_from_file(path: Path, model: str, limits: Mapping[str, Limits] | None = None) -> Golden:
     """Read a golden file: arrays called `input.NAME` and `output.NAME`.
 
     Raises:
@@ -100,7 +110,7 @@ def golden_from_file(path: Path, model: str, tolerance: Tolerance | None = None)
         raise RepositoryError(f"{path}: cannot be read ({error}). Run: engineroom build {model}") from error
     if not inputs or not outputs:
         raise RepositoryError(f"{path}: holds no golden inputs and outputs. Run: engineroom build {model}")
-    golden = Golden(model, inputs, outputs, tolerance or Tolerance())
+    golden = Golden(model, inputs, outputs, limits or {})
     if golden.rows == 0:
         raise RepositoryError(f"{path}: holds no rows. Run: engineroom build {model}")
     return golden

@@ -7,7 +7,8 @@ from typing import Any
 
 from engineroom.errors import RecipeError, RepositoryError
 from engineroom.hardware import capability
-from engineroom.recipe import Recipe, Tolerance
+from engineroom.recipe import Recipe
+from engineroom.repository.agreement import Limits
 from engineroom.repository.documents import document_from_file, known
 
 SCHEMA = 1
@@ -24,8 +25,11 @@ class Parity:
         max_abs: Largest absolute error of any element of any output.
         mean_abs: Mean absolute error of the worst output.
         cosine: Smallest cosine of any row of any output.
-        top1: Smallest share of rows with the same largest element; None where the recipe does not ask for it.
+        top1: Smallest share of rows with the same largest element, among those where rounding does not decide it.
         task: The recipe's task metric, by its name, and the module's, as `NAME of the module`; empty where it has none.
+        kind: Element type whose rounding the errors were judged by.
+        noise: Root mean squared error of the worst output, in units of what that rounding alone does to the module.
+        drift: The same between a row's answer alone and in the largest batch.
     """
 
     runner: str
@@ -33,8 +37,11 @@ class Parity:
     max_abs: float
     mean_abs: float
     cosine: float
-    top1: float | None = None
+    top1: float = 1.0
     task: dict[str, float] = field(default_factory=dict)
+    kind: str = "fp16"
+    noise: float = 0.0
+    drift: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -88,10 +95,12 @@ class Profile:
     Attributes:
         precision: The recipe's precision.
         inputs: Input name to its shapes: TensorRT's optimization profile.
+        sparsity: The recipe's sparsity.
     """
 
     precision: str
     inputs: dict[str, Shapes]
+    sparsity: str = ""
 
     @classmethod
     def of(cls, recipe: Recipe) -> "Profile":
@@ -107,6 +116,7 @@ class Profile:
                 )
                 for tensor in recipe.inputs
             },
+            recipe.sparsity,
         )
 
 
@@ -120,7 +130,7 @@ class Passport:
         built_at: UTC time, ISO 8601.
         command: The command that builds it again.
         profile: Sizes and precision that engines are compiled for.
-        tolerance: The recipe's tolerance; golden answers are judged by it too.
+        limits: How far a golden answer may be from the stored one, by output.
         libraries: Distribution name to version.
         machine: System and processor; GPU, driver and CUDA where there are any.
         artefacts: The compiled files.
@@ -135,7 +145,7 @@ class Passport:
     built_at: str
     command: str
     profile: Profile
-    tolerance: Tolerance
+    limits: dict[str, Limits]
     libraries: dict[str, str]
     machine: dict[str, str]
     artefacts: tuple[Artefact, ...]
@@ -193,8 +203,8 @@ def _passport(raw: dict[str, Any]) -> Passport:
     return Passport(
         **{
             **known(Passport, raw),
-            "profile": Profile(profile["precision"], inputs),
-            "tolerance": Tolerance(**known(Tolerance, raw["tolerance"])),
+            "profile": Profile(profile["precision"], inputs, profile.get("sparsity", "")),
+            "limits": {name: Limits(**known(Limits, one)) for name, one in raw["limits"].items()},
             "artefacts": artefacts,
         }
     )

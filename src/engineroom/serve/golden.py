@@ -43,14 +43,14 @@ def ask_golden(client: Client, model: ModelFolder, version: int) -> dict[str, Ag
         Agreement by output; empty where the version has no golden input or no manifest.
 
     Raises:
-        GoldenMismatch: The answer misses the tolerance of the manifest.
+        GoldenMismatch: The answer misses the limits of the manifest.
         StartupFailed: The model does not answer.
         RepositoryError: The golden file or the manifest is damaged.
     """
     folder = model.version(version)
     if not (folder / GOLDEN).exists() or not (folder / MANIFEST).exists():
         return {}
-    golden = golden_from_file(folder / GOLDEN, model.name, passport_from_file(folder / MANIFEST).tolerance)
+    golden = golden_from_file(folder / GOLDEN, model.name, passport_from_file(folder / MANIFEST).limits)
     try:
         answer = client.infer(
             model.name, golden.inputs, outputs=tuple(golden.outputs), version=str(version), timeout_s=ANSWER_S
@@ -61,7 +61,7 @@ def ask_golden(client: Client, model: ModelFolder, version: int) -> dict[str, Ag
     for output, expected in golden.outputs.items():
         try:
             found[output] = agreement(expected, answer[output])
-            misses = found[output].misses(golden.tolerance)
+            misses = found[output].misses(golden.limit(output))
         except ParityError as error:
             misses = (str(error),)
         if misses:

@@ -42,7 +42,8 @@ class OpenVINO:
     def runners(self, compiled: Compiled, graph: Path, recipe: Recipe) -> Runners:  # noqa: ARG002 - the protocol's
         """FP32 first, then bf16 where the CPU computes it in hardware."""
         types = ("f32", "bf16") if has_amx() else ("f32",)
-        return tuple((kind, partial(_runner, compiled.file, kind)) for kind in types)
+        judged_by = {"f32": "fp32" if recipe.precision == "fp32" else "fp16", "bf16": "bf16"}
+        return tuple((kind, partial(_runner, compiled.file, kind, judged_by[kind])) for kind in types)
 
 
 def _keep_names(model: Any, recipe: Recipe) -> None:
@@ -66,7 +67,7 @@ def target(kind: str, detail: str) -> OpenVINO:
     return OpenVINO()
 
 
-def _runner(path: Path, kind: str) -> Runner:
+def _runner(path: Path, kind: str, judged_by: str) -> Runner:
     core = _openvino().Core()
     try:
         model = core.read_model(str(path))
@@ -81,7 +82,7 @@ def _runner(path: Path, kind: str) -> Runner:
         results = compiled([arrays[name] for name in inputs])
         return {name: results[index].copy() for index, name in enumerate(outputs)}
 
-    return Runner(f"openvino {kind}", answer)
+    return Runner(f"openvino {kind}", answer, judged_by)
 
 
 def _openvino() -> Any:

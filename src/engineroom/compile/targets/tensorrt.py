@@ -75,13 +75,13 @@ class TensorRT:
         return plan_from_onnx(self, graph, Profile.of(recipe), folder / self.plan)
 
     def runners(self, compiled: Compiled, graph: Path, recipe: Recipe) -> Runners:
-        """The engine itself where its GPU is here; its graph in ONNX Runtime elsewhere."""
-        from engineroom.compile.targets.onnx_runtime import runner_from_onnx
+        """The engine itself where its GPU is here; its graph elsewhere, with every value rounded as a GPU would."""
+        from engineroom.compile.rounding import rounding_runner
         from engineroom.compile.targets.tensorrt_engine import runner_from_plan
 
         if has_gpu() and not self.capability:
             return ((recipe.precision, partial(runner_from_plan, load(self.kind), compiled.file)),)
-        return ((recipe.precision, partial(runner_from_onnx, graph)),)
+        return ((recipe.precision, partial(rounding_runner, graph)),)
 
 
 def target(kind: str, detail: str) -> TensorRT:
@@ -178,6 +178,8 @@ def _config(trt: Any, builder: Any, target: TensorRT, profile: Profile) -> Any:
     if target.capability:
         config.num_compute_capabilities = 1
         config.set_compute_capability(trt.ComputeCapability.__members__[target.capability], 0)
+    if profile.sparsity:
+        config.set_flag(trt.BuilderFlag.SPARSE_WEIGHTS)
     optimization = builder.create_optimization_profile()
     for name, shapes in profile.inputs.items():
         optimization.set_shape(name, *shapes)
