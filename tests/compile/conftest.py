@@ -11,6 +11,12 @@ import pytest
 from engineroom.compile.targets import tensorrt
 
 
+@pytest.fixture(autouse=True)
+def _cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what a test's TensorRT measures out of the user's cache folder."""
+    monkeypatch.setenv("ENGINEROOM_CACHE", str(tmp_path / "users-cache"))
+
+
 @pytest.fixture(scope="session")
 def tensorrt_double() -> Any:
     """The module `tensorrt_double.py` beside this file; `.double("tensorrt-11.4")` makes a stand-in."""

@@ -63,11 +63,13 @@ class Double:
         surface: The recorded surface.
         script: What goes wrong.
         calls: What was called, and which properties were set, in order.
+        gpu: The GPU that it measures on.
     """
 
     surface: dict[str, Any]
     script: Script = field(default_factory=Script)
     calls: list[Call] = field(default_factory=list)
+    gpu: str = ""
 
     def __post_init__(self) -> None:
         self.__name__ = self.surface["module"]
@@ -258,7 +260,31 @@ def _build(module: Double, builder: Any, network: Any, config: Any) -> Any:
     _log(module, builder)
     if not module.script.builds:
         return None
+    if timing := config.state.get("timing"):
+        timing.state["kernels"] |= set(network.state["kinds"])
     return json.dumps(config.state["profile"]).encode() + b"\0" + network.state["graph"]
+
+
+def _create_timing_cache(module: Double, config: Any, serialized: bytes) -> Any:
+    """A cache: the GPU that it was made on, and the kernels that were measured. None of bytes that are no cache."""
+    gpu, *kernels = bytes(serialized).decode().split("\n") if serialized else [module.gpu]
+    return module.make("ITimingCache", gpu=gpu, kernels=set(kernels))
+
+
+def _set_timing_cache(module: Double, config: Any, cache: Any, ignore_mismatch: bool) -> bool:
+    if cache.state["gpu"] != module.gpu and not ignore_mismatch:
+        return False
+    config.state["timing"] = cache
+    return True
+
+
+def _combine(module: Double, cache: Any, input_cache: Any, ignore_mismatch: bool) -> bool:
+    cache.state["kernels"] |= input_cache.state["kernels"]
+    return True
+
+
+def _serialize_timing(module: Double, cache: Any) -> bytes:
+    return "\n".join([cache.state["gpu"], *sorted(cache.state["kernels"])]).encode()
 
 
 def _deserialize(module: Double, runtime: Any, plan: bytes) -> Any:
@@ -348,6 +374,9 @@ BEHAVIOUR: dict[str, Callable[..., Any]] = {
     "ICudaEngine.get_tensor_name": lambda _, engine, index: engine.state["names"][index],
     "ICudaEngine.num_io_tensors": lambda _, engine: len(engine.state["names"]),
     "IBuilderConfig.add_optimization_profile": _add_profile,
+    "IBuilderConfig.create_timing_cache": _create_timing_cache,
+    "IBuilderConfig.get_timing_cache": lambda _, config: config.state.get("timing"),
+    "IBuilderConfig.set_timing_cache": _set_timing_cache,
     "IExecutionContext.execute_async_v3": _execute,
     "IExecutionContext.get_tensor_shape": _shape,
     "IExecutionContext.set_input_shape": _set_input_shape,
@@ -356,6 +385,8 @@ BEHAVIOUR: dict[str, Callable[..., Any]] = {
     "INetworkDefinition.get_layer": _layer,
     "INetworkDefinition.num_layers": lambda _, network: len(network.state["kinds"]),
     "IOptimizationProfile.set_shape": _set_shape,
+    "ITimingCache.combine": _combine,
+    "ITimingCache.serialize": _serialize_timing,
     "OnnxParser.get_error": _error,
     "OnnxParser.num_errors": lambda module, _: len(module.script.parser_errors),
     "OnnxParser.parse_from_file": _parse,

@@ -156,7 +156,7 @@ def _artefact(recipe: Recipe, evidence: Evidence, target: Target, graph: Path, l
         compiled = target.compile(graph, recipe, graph.parent)
         stage.size_bytes = compiled.size_bytes
         layers = [f"{count} {name} layers" for name, count in sorted(compiled.precision.items())]
-        stage.note = ", ".join([compiled.built_with, *layers])
+        stage.note = "; ".join(filter(None, (", ".join([compiled.built_with, *layers]), compiled.note)))
     with log.stage(f"verify {target.name}") as verified:
         runners = target.runners(compiled, graph, recipe)
         proofs = _proofs(recipe, evidence, runners, verified)

@@ -25,6 +25,7 @@ class Compiled:
         companions: Other files that belong to it.
         device: The GPU that it is tied to; empty where it is tied to none.
         driver: NVIDIA's driver that was there; empty where none was.
+        note: What a reader of the build should know.
     """
 
     file: Path
@@ -33,6 +34,7 @@ class Compiled:
     companions: tuple[Path, ...] = ()
     device: str = ""
     driver: str = ""
+    note: str = ""
 
     @property
     def size_bytes(self) -> int:

@@ -16,6 +16,7 @@ from engineroom.compile.gpu import find_driver, gpus
 from engineroom.compile.targets import Compiled, Runners
 from engineroom.compile.targets.tensorrt_messages import Messages, messages
 from engineroom.compile.targets.tensorrt_refusal import refusals
+from engineroom.compile.targets.timing_cache import TimingCache
 from engineroom.errors import CompileError, GraphRefused
 from engineroom.hardware import capability, has_gpu
 from engineroom.recipe import Recipe
@@ -133,12 +134,18 @@ def plan_from_onnx(target: TensorRT, graph: Path, profile: Profile, path: Path) 
     layers = layer_types(network)
     _check_precision(graph, profile, layers)
     config = _config(trt, builder, target, profile)
+    timing = TimingCache.of(trt, target.device)
+    if target.kind == "tensorrt":
+        timing.load_into(config)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         words = f"{trt.__name__} {trt.__version__} cannot compile it for {target.name}: {said.take()}"
         raise GraphRefused(f"{graph}: {words}. {MEND}", words)
     path.write_bytes(memoryview(plan))
-    return Compiled(path, f"{trt.__name__} {trt.__version__}", layers, device=target.device, driver=target.driver)
+    if target.kind == "tensorrt":
+        timing.save_from(config)
+    made_by, note = f"{trt.__name__} {trt.__version__}", "; ".join(timing.notes)
+    return Compiled(path, made_by, layers, device=target.device, driver=target.driver, note=note)
 
 
 def _flags(trt: Any) -> int:
