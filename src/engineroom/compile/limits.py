@@ -14,15 +14,22 @@ from engineroom.compile.evidence import Case, Evidence
 from engineroom.recipe import Tolerance
 from engineroom.repository.agreement import Agreement, Limits, agreement, by_row
 
-UNITS = {"fp16": 2.0**-11, "bf16": 2.0**-8, "fp32": 2.0**-16}
+UNITS = {"fp16": 2.0**-11, "bf16": 2.0**-8, "fp32": 2.0**-16, "int8": 2.0**-11}
 """Half the distance of two neighbouring values at 1, by element type: an answer is never closer than its last rounding.
-FP32's is that of FP16 times `EXACT`."""
+FP32's is that of FP16 times `EXACT`; an INT8 graph's last operations are FP16."""
 
 EXACT = 2.0**-5
 """FP32's part of FP16's noise. Sums in another order take 2**-13 of it or some more; TF32 or FP16, all of it."""
 
 LARGEST = 2.0
 """The largest error of a few thousand varies more than their root mean square: it gets so much more room."""
+
+SIGNAL = 0.1
+"""The most of an answer's own variation that any error may take, whatever rounding does to the module: beyond that, the
+element type is too short for it."""
+
+COSINE = 0.95
+"""The smallest cosine of a row, likewise."""
 
 DECIDED = 6.0
 """A row's first place is decided when it leads the second by so many times the row's largest rounding error."""
@@ -65,11 +72,24 @@ def limits(evidence: Evidence, output: str, kind: str, tolerance: Tolerance) -> 
     return Limits(
         max_abs=min(LARGEST * times * scale.max_abs, tolerance.max_abs or np.inf),
         p99_abs=times * scale.p99_abs,
-        rms=times * scale.rms,
+        rms=min(times * scale.rms, SIGNAL * variation(evidence, output)),
         mean_abs=tolerance.mean_abs,
-        cosine=max(1.0 - times**2 * (1.0 - scale.cosine), tolerance.cosine or 0.0),
+        cosine=max(1.0 - times**2 * (1.0 - scale.cosine), tolerance.cosine or COSINE),
         top1=tolerance.top1,
     )
+
+
+@cache
+def variation(evidence: Evidence, output: str) -> float:
+    """Standard deviation of everything that the module answers in an output; its size, where that is always the same.
+
+    Args:
+        evidence: What the module answered.
+        output: Name of the output.
+    """
+    values = np.concatenate([by_row(sample.outputs[output]).ravel() for sample in evidence.samples])
+    spread, size = float(values.std()), _rms(values)
+    return spread if spread > 1e-6 * size else size
 
 
 def loosest(evidence: Evidence, output: str, kinds: Iterable[str], tolerance: Tolerance) -> Limits:
