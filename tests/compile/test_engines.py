@@ -24,9 +24,10 @@ from engineroom.errors import CompileError, RepositoryError
 from engineroom.repository.config import config_from_file
 from engineroom.repository.files import sha256
 from engineroom.repository.layout import GRAPH, MANIFEST, ModelFolder
-from engineroom.repository.passport import Passport, passport_from_file
+from engineroom.repository.passport import Artefact, Passport, passport_from_file
 from engineroom.repository.place import Place
 from engineroom.repository.preflight import preflight
+from engineroom.repository.wiring import rewire
 
 TARGET = "tensorrt-rtx:sm89"
 PLAN = "model.rtx-sm89.plan"
@@ -175,6 +176,32 @@ def test_version_without_a_graph_says_how_to_get_one(model: ModelFolder, target:
     (model.version(1) / GRAPH).unlink()
     with pytest.raises(RepositoryError, match=r"tiny: .* has no model.graph.onnx .* engineroom build tiny"):
         add(model, target)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a graph", None], ids=["empty", "text", "half"])
+def test_graph_that_is_not_the_manifests_is_not_compiled(
+    model: ModelFolder, target: TensorRT, content: bytes | None
+) -> None:
+    graph, before = model.version(1) / GRAPH, passport(model)
+    graph.write_bytes(graph.read_bytes()[:50] if content is None else content)
+    with pytest.raises(
+        RepositoryError, match=r"model\.graph\.onnx is not the file that the manifest describes.*build tiny --force"
+    ):
+        add(model, target)
+    assert passport(model) == before
+    assert not (model.path / STAGING).exists()
+
+
+def test_version_whose_graph_is_served_needs_no_engine(model: ModelFolder, target: TensorRT) -> None:
+    """A container starts all the same where a build has put the model on ONNX Runtime."""
+    known, words = passport(model), "tensorrt 11.4 does not take this graph: the_det (Det): UNSUPPORTED_NODE"
+    graph = Artefact(GRAPH, "onnxruntime", 4, "", "onnxruntime", 0.1, instead_of={"tensorrt": words})
+    (model.version(1) / MANIFEST).write_text(replace(known, artefacts=(graph,)).to_json())
+    rewire(model, (graph,))
+    engine = add(model, target)
+    assert (engine.compiled, engine.artefact) == (False, None)
+    assert engine.reason == f"config.pbtxt gives it to ONNX Runtime, because {words}"
+    assert add(model, target, force=True).compiled
 
 
 def test_model_of_another_kind_is_skipped_with_the_reason(model: ModelFolder, target: TensorRT) -> None:

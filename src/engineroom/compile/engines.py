@@ -10,19 +10,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engineroom.compile.bindings import check_bindings
+from engineroom.compile.fallback import FALLBACK
 from engineroom.compile.gpu import gpus
 from engineroom.compile.report import Watch
 from engineroom.compile.targets import target_from_name
 from engineroom.compile.targets.tensorrt import TensorRT, load, plan_from_onnx
 from engineroom.errors import CompileError, RepositoryError
 from engineroom.hardware import has_gpu
+from engineroom.repository.config import backend_of, config_from_text
 from engineroom.repository.files import exclusive, sync_file, sync_folder, write_atomically
 from engineroom.repository.layout import GRAPH, MANIFEST, ModelFolder
 from engineroom.repository.passport import Artefact, Passport, passport_from_file
 from engineroom.repository.place import Place, misfit
 from engineroom.repository.publish import explained
-from engineroom.repository.verdict import damage
-from engineroom.repository.wiring import wire
+from engineroom.repository.verdict import changed, damage
+from engineroom.repository.wiring import read, wire
 
 STAGING = ".engine"
 """Folder beside the versions in which an engine is compiled. Triton looks only at folders whose name is a number."""
@@ -37,7 +39,7 @@ class Engine:
         version: Its latest version, the one that the engine belongs to.
         compiled: Whether an engine was compiled now.
         reason: Why it was compiled, or why there was nothing to do.
-        artefact: The engine; None where the version was not built by engineroom.
+        artefact: The engine; None where the version was not built by engineroom, or is served without one.
         wiring: What was written into `config.pbtxt`, or why the engine is not served; empty where it is served already.
     """
 
@@ -87,6 +89,8 @@ def add_engine(model: ModelFolder, target: TensorRT, watch: Watch, *, force: boo
         return Engine(model.name, version, compiled=False, reason="not built by engineroom: it has no manifest.json")
     with explained(model), exclusive(folder):
         passport = passport_from_file(folder / MANIFEST)
+        if not force and (why := _no_engine(model, passport)):
+            return Engine(model.name, version, compiled=False, reason=why)
         reason = "--force" if force else _misfit(passport, folder, target)
         artefact = passport.artefact(target.name, target.sm)
         if reason or artefact is None:
@@ -118,6 +122,16 @@ def _check_gpu() -> None:
         )
 
 
+def _no_engine(model: ModelFolder, passport: Passport) -> str:
+    """Why a version is served without an engine; empty where it needs one."""
+    refused = [words for one in passport.artefacts for words in one.instead_of.values()]
+    if not refused or not model.config.exists():
+        return ""
+    if backend_of(config_from_text(read(model.config), model.config, unknown=True)) != FALLBACK:
+        return ""
+    return f"{model.config.name} gives it to ONNX Runtime, because {refused[0]}"
+
+
 def _misfit(passport: Passport, folder: Path, target: TensorRT) -> str:
     """Why the version's plan cannot be used here; empty where it can."""
     artefact = passport.artefact(target.name, target.sm)
@@ -132,6 +146,11 @@ def _compile(model: ModelFolder, folder: Path, passport: Passport, target: Tenso
     if not graph.is_file():
         raise RepositoryError(
             f"{model.name}: {folder} has no {GRAPH} to compile an engine from. Run: engineroom build {model.name}"
+        )
+    if damaged := changed(passport, folder, GRAPH):
+        raise RepositoryError(
+            f"{model.name}: {graph} is {damaged}, so no engine is compiled from it. "
+            f"Run: engineroom build {model.name} --force"
         )
     # Only the holder of the lock is here: a folder of this name was left by a process that was killed.
     shutil.rmtree(staging, ignore_errors=True)

@@ -6,7 +6,9 @@ backend_model_instance.cc). The text is edited, so that comments and the operato
 read again: it must say what was meant, and nothing else.
 """
 
+import difflib
 import re
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,16 @@ from engineroom.errors import RepositoryError
 from engineroom.repository.config import backend_of, config_from_text
 from engineroom.repository.files import exclusive, write_atomically
 from engineroom.repository.layout import GRAPH, PLAN, ModelFolder
+from engineroom.repository.passport import Artefact
 
 OWN_PLAN = re.compile(r"model\.(sm\d+\.)?plan")
 """Names that engines get from us: `model.plan`, and `model.sm90.plan`."""
 
-MARK = "  # instead of TensorRT: --fallback onnxruntime"
+ON_TENSORRT = 'platform: "tensorrt_plan"'
+
+MARK = "  # {kind} refuses the model: --fallback onnxruntime"
 """Stands behind a backend that a build has changed, and lets a later build change it back."""
 
-ON_TENSORRT = 'platform: "tensorrt_plan"'
 ON_ONNX_RUNTIME = f'backend: "onnxruntime"{MARK}'
 
 
@@ -95,10 +99,60 @@ def with_engine(text: str, path: Path, file: str, capability: str) -> tuple[str,
     return proven(f"{text}{break_line}{line}\n", config, path, f"add: {line}"), f"{path.name}: + {line}"
 
 
-def for_onnx_runtime(text: str, path: Path) -> str:
+def rewire(model: ModelFolder, artefacts: Iterable[Artefact]) -> str:
+    """Make `config.pbtxt` serve what a new version holds: its engines, or the graph where TensorRT refused it.
+
+    Args:
+        model: A model with a configuration.
+        artefacts: Those of the version.
+
+    Returns:
+        What changed, as a diff, and why an engine is not served; empty where nothing had to change.
+
+    Raises:
+        RepositoryError: The configuration cannot be edited; the message says what to write.
+        OSError: It cannot be written.
+    """
+    with exclusive(model.path):
+        text = read(model.config)
+        edited, notes = rewired(text, model.config, artefacts)
+        if edited != text:
+            write(model.config, edited)
+            lines = text.splitlines(), edited.splitlines()
+            diff = difflib.unified_diff(*lines, model.config.name, model.config.name, n=0, lineterm="")
+            notes = [line for line in diff if not line.startswith("@@")] + notes
+    return "\n".join(notes)
+
+
+def rewired(text: str, path: Path, artefacts: Iterable[Artefact]) -> tuple[str, list[str]]:
+    """A configuration's text that serves what a version holds, and why an engine is not served by it.
+
+    Raises:
+        RepositoryError: It cannot be edited; the message says what to write.
+    """
+    artefacts, notes = tuple(artefacts), []
+    kinds = {one.target.partition(":")[0] for one in artefacts} & {"tensorrt", "tensorrt-rtx"}
+    refusing = {target.partition(":")[0] for one in artefacts for target in one.instead_of}
+    if refusing and not kinds:
+        text = for_onnx_runtime(text, path, min(refusing))
+    text = for_tensorrt(text, path, kinds)
+    for engine in artefacts:
+        if engine.target == "tensorrt" and engine.capability:
+            edited, note = with_engine(text, path, engine.file, engine.capability)
+            notes += [note] if edited == text and note else []
+            text = edited
+    return text, notes
+
+
+def for_onnx_runtime(text: str, path: Path, kind: str) -> str:
     """A configuration's text with TensorRT's backend replaced by ONNX Runtime's, on the graph of the same version.
 
     Engines that `cc_model_filenames` names go too: that backend would load them as graphs.
+
+    Args:
+        text: The configuration.
+        path: Where it stands, for messages.
+        kind: Which TensorRT refuses the model, `tensorrt` or `tensorrt-rtx`.
 
     Raises:
         RepositoryError: The text cannot be parsed or edited; the message says what to write.
@@ -113,22 +167,30 @@ def for_onnx_runtime(text: str, path: Path) -> str:
     config.platform, config.backend, config.default_model_filename = "", "onnxruntime", GRAPH
     config.cc_model_filenames.clear()
     text = re.sub(r"^[ \t]*cc_model_filenames\s*:?\s*\{[^{}#]*\}[ \t]*\n?", "", text, flags=re.MULTILINE)
-    text = _on(text, r'platform\s*:\s*"tensorrt_plan"|backend\s*:\s*"tensorrt"', ON_ONNX_RUNTIME, GRAPH)
+    backend = r'platform\s*:\s*"tensorrt_plan"|backend\s*:\s*"tensorrt"'
+    text = _on(text, backend, ON_ONNX_RUNTIME.format(kind=kind), GRAPH)
     return proven(text, config, path, mend)
 
 
-def for_tensorrt(text: str, path: Path) -> str:
+def for_tensorrt(text: str, path: Path, kinds: Collection[str]) -> str:
     """A configuration's text given back to TensorRT, where `for_onnx_runtime` had changed it; else the same text.
+
+    Args:
+        text: The configuration.
+        path: Where it stands, for messages.
+        kinds: Which kinds of TensorRT take the model now: the one that refused it must be among them, or TensorRT
+            itself.
 
     Raises:
         RepositoryError: The text cannot be parsed or edited; the message says what to write.
     """
     config = config_from_text(text, path, unknown=True)
-    if MARK not in text or (backend_of(config), config.default_model_filename) != ("onnxruntime", GRAPH):
+    marked = [kind for kind in ("tensorrt", "tensorrt-rtx") if ON_ONNX_RUNTIME.format(kind=kind) in text]
+    if not marked or not {"tensorrt", *marked}.intersection(kinds):
         return text
     config.backend, config.platform, config.default_model_filename = "", "tensorrt_plan", PLAN
     mend = f'write {ON_TENSORRT} for the backend, default_model_filename: "{PLAN}"'
-    return proven(_on(text, re.escape(ON_ONNX_RUNTIME), ON_TENSORRT, PLAN), config, path, mend)
+    return proven(_on(text, re.escape(ON_ONNX_RUNTIME.format(kind=marked[0])), ON_TENSORRT, PLAN), config, path, mend)
 
 
 def _on(text: str, backend: str, instead: str, file: str) -> str:
