@@ -9,8 +9,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from engineroom.compile.rounding import rounding_runner
 from engineroom.compile.targets import Compiled, Runners, Target
-from engineroom.compile.targets.onnx_runtime import runner_from_onnx
 from engineroom.errors import CompileError, GraphRefused
 from engineroom.recipe import Recipe
 from engineroom.repository.passport import Artefact
@@ -18,10 +18,17 @@ from engineroom.repository.passport import Artefact
 FALLBACK = "onnxruntime"
 """The one fallback there is: a target, and the name of Triton's backend."""
 
-LOST = (
-    "lost: TensorRT's speed, as nothing is fused and tuned for the GPU, and operators that CUDA lacks run on the CPU; "
-    "nothing is compiled on the node that serves it"
-)
+
+def lost(words: str) -> str:
+    """What a reader of the build should know of a fallback.
+
+    Args:
+        words: The compiler's reason to refuse the graph.
+    """
+    return (
+        f"{words}. The graph is served by ONNX Runtime instead. Lost is TensorRT's speed: no engine is compiled "
+        "on the node that serves it, nothing is tuned for its GPU, and operators without a CUDA kernel run on the CPU"
+    )
 
 
 class OnnxRuntime:
@@ -51,8 +58,8 @@ class OnnxRuntime:
         return Compiled(graph, f"onnxruntime {onnxruntime.__version__}")
 
     def runners(self, compiled: Compiled, graph: Path, recipe: Recipe) -> Runners:  # noqa: ARG002 - the protocol's
-        """The graph in ONNX Runtime on the CPU."""
-        return ((recipe.precision, partial(runner_from_onnx, graph)),)
+        """The graph, with every value rounded as a GPU would."""
+        return ((recipe.precision, partial(rounding_runner, graph)),)
 
 
 def compile_or_fall_back(
