@@ -82,7 +82,8 @@ def test_tolerance_that_means_nothing_is_refused(limits: dict[str, float], messa
             {"outputs": (Tensor("ids", "int64", (1,)),)},
             "tiny: tensor names must differ, ids occurs twice. Rename one of them",
         ),
-        ({"precision": "int8"}, "tiny: precision 'int8' is unknown. Use fp16 or fp32"),
+        ({"precision": "int4"}, "tiny: precision 'int4' is unknown. Use fp16, int8 or fp32"),
+        ({"sparsity": "1:2"}, "tiny: sparsity '1:2' is unknown. Use 2:4, or leave it out"),
         ({"batch": Axis("batch", 2, 4, 8)}, "tiny: the batch axis must begin at 1, Triton sends single rows too"),
         (
             {"batch": Axis("tokens", 1, 4, 8)},
@@ -93,7 +94,17 @@ def test_tolerance_that_means_nothing_is_refused(limits: dict[str, float], messa
             "tiny: output axis words is on no input, so nothing decides its size",
         ),
     ],
-    ids=["name", "no input", "no output", "name twice", "precision", "batch from 2", "axis twice", "free output axis"],
+    ids=[
+        "name",
+        "no input",
+        "no output",
+        "name twice",
+        "precision",
+        "sparsity",
+        "batch from 2",
+        "axis twice",
+        "free output axis",
+    ],
 )
 def test_recipe_that_contradicts_itself_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Arrays: TypeAlias = Mapping[str, "npt.NDArray[Any]"]
 """Arrays by tensor name; in samples the first axis is the batch."""
 
+Precision: TypeAlias = Literal["fp16", "fp32", "int8"]
+Sparsity: TypeAlias = Literal["", "2:4"]
+
 DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
 """Element types that Triton, ONNX and numpy share, by numpy's names."""
 
@@ -177,7 +180,8 @@ class Recipe:
         outputs: Tensors of an answer.
         samples: Gives real inputs, a sequence of groups: within a group, rows share the sizes of every axis.
         batch: Batch sizes: `max` becomes Triton's `max_batch_size`, all three the optimisation profile.
-        precision: `fp16` puts FP16 into the graph; `fp32` leaves it alone.
+        precision: What the graph computes in: `fp16`; `int8`, calibrated on the samples, with FP16 around it; `fp32`.
+        sparsity: `2:4` sets two of every four weights to zero before the export; empty leaves them alone.
         tolerance: How far compiled answers may be from the module's.
         slo: The promise made to callers.
         task: A task metric, reported for the module and for every artefact that can run.
@@ -191,7 +195,8 @@ class Recipe:
     outputs: tuple[Tensor, ...]
     samples: Callable[[], Sequence[Arrays]]
     batch: Axis = field(default_factory=lambda: Axis("batch", 1, 8, 32))
-    precision: Literal["fp16", "fp32"] = "fp16"
+    precision: Precision = "fp16"
+    sparsity: Sparsity = ""
     tolerance: Tolerance = field(default_factory=Tolerance)
     slo: SLO = field(default_factory=SLO)
     task: TaskMetric | None = None
@@ -209,8 +214,10 @@ class Recipe:
             raise RecipeError(
                 f"{self.name}: tensor names must differ, {', '.join(twice)} occurs twice. Rename one of them."
             )
-        if self.precision not in ("fp16", "fp32"):
-            raise RecipeError(f"{self.name}: precision '{self.precision}' is unknown. Use fp16 or fp32.")
+        if self.precision not in ("fp16", "fp32", "int8"):
+            raise RecipeError(f"{self.name}: precision '{self.precision}' is unknown. Use fp16, int8 or fp32.")
+        if self.sparsity not in ("", "2:4"):
+            raise RecipeError(f"{self.name}: sparsity '{self.sparsity}' is unknown. Use 2:4, or leave it out.")
         if self.batch.min != 1:
             raise RecipeError(f"{self.name}: the batch axis must begin at 1, Triton sends single rows too.")
         self._check_axes()

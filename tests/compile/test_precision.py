@@ -8,7 +8,7 @@ import onnx.reference
 import pytest
 
 from engineroom import Recipe, Tensor
-from engineroom.compile.precision import fp16_from_fp32
+from engineroom.compile.precision import graph_from_fp32
 from engineroom.errors import PrecisionError
 
 GRAPH = """
@@ -52,7 +52,7 @@ def types_by_operator(model: onnx.ModelProto) -> dict[str, str]:
 
 def test_products_become_fp16_and_normalisations_stay_fp32(recipe: Recipe, source: Path, tmp_path: Path) -> None:
     path = tmp_path / "graph.onnx"
-    fp16_from_fp32(recipe, source, path)
+    graph_from_fp32(recipe, source, path)
     types = types_by_operator(onnx.load(path))
     assert types["MatMul"] == "FLOAT16"
     assert types["LayerNormalization"] == "FLOAT"
@@ -60,7 +60,7 @@ def test_products_become_fp16_and_normalisations_stay_fp32(recipe: Recipe, sourc
 
 def test_edges_keep_their_types(recipe: Recipe, source: Path, tmp_path: Path) -> None:
     path = tmp_path / "graph.onnx"
-    fp16_from_fp32(recipe, source, path)
+    graph_from_fp32(recipe, source, path)
     graph = onnx.load(path).graph
     edges = [value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)]
     assert edges == [onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT]
@@ -69,7 +69,7 @@ def test_edges_keep_their_types(recipe: Recipe, source: Path, tmp_path: Path) ->
 def test_graph_is_valid_and_in_order(recipe: Recipe, source: Path, tmp_path: Path) -> None:
     """The reference evaluator runs nodes as they stand: a cast that is appended to the end breaks it."""
     path = tmp_path / "graph.onnx"
-    fp16_from_fp32(recipe, source, path)
+    graph_from_fp32(recipe, source, path)
     onnx.checker.check_model(str(path), full_check=True)
     x = np.array([[1, 0, 0, 0], [0, 1, 0, 2]], np.float32)
     (halved,) = onnx.reference.ReferenceEvaluator(str(path)).run(None, {"x": x})
@@ -79,7 +79,7 @@ def test_graph_is_valid_and_in_order(recipe: Recipe, source: Path, tmp_path: Pat
 
 def test_fp32_is_left_alone(recipe: Recipe, source: Path, tmp_path: Path) -> None:
     path = tmp_path / "graph.onnx"
-    assert fp16_from_fp32(replace(recipe, precision="fp32"), source, path) == "fp32, as exported"
+    assert graph_from_fp32(replace(recipe, precision="fp32"), source, path) == "fp32, as exported"
     assert path.read_bytes() == source.read_bytes()
 
 
@@ -90,7 +90,7 @@ def test_a_graph_in_which_nothing_became_fp16_is_refused(recipe: Recipe, tmp_pat
     source = tmp_path / "model.onnx"
     onnx.save(onnx.parser.parse_model(only_normalisation), source)
     with pytest.raises(PrecisionError, match=r"normalised: no weight of model.onnx became FP16.*precision='fp32'"):
-        fp16_from_fp32(recipe, source, tmp_path / "graph.onnx")
+        graph_from_fp32(recipe, source, tmp_path / "graph.onnx")
 
 
 def test_a_graph_without_floating_point_is_left_in_peace(recipe: Recipe, tmp_path: Path) -> None:
@@ -100,11 +100,11 @@ negated (int32[batch, 4] x) => (int32[batch, 4] y) { y = Neg(x) }
 """
     source, path = tmp_path / "model.onnx", tmp_path / "graph.onnx"
     onnx.save(onnx.parser.parse_model(whole_numbers), source)
-    fp16_from_fp32(recipe, source, path)
+    graph_from_fp32(recipe, source, path)
     assert types_by_operator(onnx.load(path)) == {"Neg": "INT32"}
 
 
 def test_a_file_that_is_no_graph_is_an_error_of_ours(recipe: Recipe, tmp_path: Path) -> None:
     onnx.save(onnx.ModelProto(), tmp_path / "model.onnx")
     with pytest.raises(PrecisionError, match=r"normalised: the values of model.onnx cannot be measured: "):
-        fp16_from_fp32(recipe, tmp_path / "model.onnx", tmp_path / "graph.onnx")
+        graph_from_fp32(recipe, tmp_path / "model.onnx", tmp_path / "graph.onnx")

@@ -13,7 +13,7 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
 from engineroom import Recipe, Tensor
-from engineroom.compile.precision import fp16_from_fp32
+from engineroom.compile.precision import graph_from_fp32
 from engineroom.compile.ranges import HALF_MAX, nodes_beyond_half, ranges_from_onnx
 
 # A normalisation written out by hand: its squares reach 250,000, far beyond FP16, its answer is of order 1.
@@ -99,7 +99,7 @@ def test_measured_nodes_stay_fp32_and_the_answer_is_right_when_rounded(
     recipe: Recipe, source: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "graph.onnx"
-    note = fp16_from_fp32(recipe, source, path, [{"x": X}])
+    note = graph_from_fp32(recipe, source, path, [{"x": X}])
     assert "3 nodes stay fp32 for their range (values up to 2.5e+05)" in note
     (exact,) = ReferenceEvaluator(str(source)).run(None, {"x": X})
     np.testing.assert_allclose(rounded(path), exact, atol=2e-3)
@@ -112,7 +112,7 @@ def test_constants_are_not_cut(recipe: Recipe, source: Path, tmp_path: Path) -> 
         "{500,0,0,0, 0,500,0,0, 0,0,500,0, 0,0,0,500}", "{30000,0,0,0, 0,1,0,0, 0,0,1,0, 0,0,0,1}"
     )
     onnx.save(onnx.shape_inference.infer_shapes(onnx.parser.parse_model(text)), large)
-    fp16_from_fp32(recipe, large, path, [{"x": X / 100}])
+    graph_from_fp32(recipe, large, path, [{"x": X / 100}])
     (weight,) = [item for item in onnx.load(path).graph.initializer if item.name == "weight"]
     assert weight.data_type == onnx.TensorProto.FLOAT16
     assert onnx.numpy_helper.to_array(weight).max() == 30_000
@@ -120,7 +120,7 @@ def test_constants_are_not_cut(recipe: Recipe, source: Path, tmp_path: Path) -> 
 
 def test_neighbouring_islands_hand_each_other_fp32(recipe: Recipe, source: Path, tmp_path: Path) -> None:
     path = tmp_path / "graph.onnx"
-    fp16_from_fp32(recipe, source, path, [{"x": X}])
+    graph_from_fp32(recipe, source, path, [{"x": X}])
     graph = onnx.load(path).graph
     producers = {name: node for node in graph.node for name in node.output}
     operators = {node.name: node for node in graph.node}

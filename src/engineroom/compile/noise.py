@@ -9,8 +9,18 @@ further off is wrong. The exponents stay FP32's: overflow is a fault, and must n
 from collections.abc import Mapping
 from typing import Any
 
-SIGNIFICANDS = {"fp16": 11, "bf16": 8}
-"""Bits of the significand, the hidden one included (IEEE 754 binary16; bfloat16)."""
+SIGNIFICANDS = {"fp16": 11, "bf16": 8, "int8": 11}
+"""Bits of the significand, the hidden one included (IEEE 754 binary16; bfloat16). Around INT8 there is FP16."""
+
+PRODUCTS = {
+    "aten::addmm": (1, 2, 1), "aten::linear": (0, 1, 0), "aten::matmul": (0, 1, 1), "aten::mm": (0, 1, 1),
+    "aten::conv1d": (0, 1, 0), "aten::conv2d": (0, 1, 0), "aten::conv3d": (0, 1, 0), "aten::convolution": (0, 1, 0),
+}  # fmt: skip
+"""Operations that read INT8: where in their arguments the activation and the weight stand, and the weight's axis of
+output channels."""
+
+LEVELS = 127
+"""Steps of INT8 on either side of 0, the same on both."""
 
 
 def rounded_answer(module: Any, tensors: tuple[Any, ...], kind: str) -> Any:
@@ -35,6 +45,8 @@ def rounded_answer(module: Any, tensors: tuple[Any, ...], kind: str) -> Any:
         def __torch_dispatch__(
             self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
         ) -> Any:
+            if kind == "int8":
+                args = _with_int8(func, args, stored)
             found = func(*args, **(kwargs or {}))
             if func.is_view:
                 return found
@@ -45,6 +57,7 @@ def rounded_answer(module: Any, tensors: tuple[Any, ...], kind: str) -> Any:
 
     state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     weights = {name: rounded(value, bits) for name, value in state.items()}
+    stored = {value.untyped_storage().data_ptr() for value in weights.values()}
     inputs = tuple(rounded(value, bits) for value in tensors)
     # Fused attention would round once where a graph rounds after every step.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), Rounding():
@@ -75,3 +88,28 @@ def _round_in_place(value: Any, bits: int) -> None:
 
     if isinstance(value, torch.Tensor) and value.dtype == torch.float32:
         value.copy_(rounded(value, bits))
+
+
+def in_int8(value: Any, axis: int | None = None) -> Any:
+    """An FP32 tensor on the levels of INT8, symmetric about 0.
+
+    Args:
+        value: A tensor.
+        axis: Of the output channels, each of which has a scale; without it there is one for all.
+    """
+    others = [index for index in range(value.dim()) if index != axis]
+    largest = value.abs().amax() if axis is None else value.abs().amax(others, keepdim=True)
+    # Below the smallest number of FP16, which scales are stored in, there is no scale.
+    scale = (largest / LEVELS).clamp(min=2.0**-24)
+    return (value / scale).round() * scale
+
+
+def _with_int8(func: Any, args: tuple[Any, ...], stored: set[int]) -> tuple[Any, ...]:
+    """The arguments of an operation, in INT8 where it multiplies by a weight."""
+    if func._schema.name not in PRODUCTS:
+        return args
+    activation, weight, axis = PRODUCTS[func._schema.name]
+    if args[weight].untyped_storage().data_ptr() not in stored:
+        return args
+    changed = {activation: in_int8(args[activation]), weight: in_int8(args[weight], axis)}
+    return tuple(changed.get(index, value) for index, value in enumerate(args))

@@ -10,7 +10,8 @@ from engineroom.compile.evidence import Evidence
 from engineroom.compile.export import onnx_from_module
 from engineroom.compile.fingerprint import fingerprint, libraries, machine
 from engineroom.compile.limits import loosest
-from engineroom.compile.precision import fp16_from_fp32
+from engineroom.compile.precision import graph_from_fp32
+from engineroom.compile.pruning import check_pruning
 from engineroom.compile.reference import Reference, evidence_from_reference
 from engineroom.compile.report import BuildReport, Log, Stage, Watch
 from engineroom.compile.rounding import rounding_runner
@@ -104,12 +105,14 @@ def _run(recipe: Recipe, job: Job, log: Log) -> BuildReport:
     with log.stage("reference") as stage:
         evidence = evidence_from_reference(reference)
         stage.note = f"PyTorch answered {sum(sample.rows for sample in evidence.samples)} rows of real samples"
+        if recipe.sparsity:
+            stage.note += f"; 2:4 sparse: {check_pruning(reference, evidence)}"
     with log.stage("export") as stage:
         notes = onnx_from_module(reference, exported)
         stage.parity = (_exported_parity(recipe, evidence, exported),)
         stage.note, stage.size_bytes = "; ".join(notes), exported.stat().st_size
     with log.stage("precision") as stage:
-        stage.note = fp16_from_fp32(recipe, exported, graph, evidence.requests())
+        stage.note = graph_from_fp32(recipe, exported, graph, evidence.requests())
         stage.parity = _rounded_parity(recipe, evidence, graph)
         stage.size_bytes = graph.stat().st_size
     files, artefacts = [graph], []
@@ -146,7 +149,7 @@ def _rounded_parity(recipe: Recipe, evidence: Evidence, graph: Path) -> tuple[Pa
     if recipe.precision == "fp32":
         return ()
     try:
-        return (verify.parity(recipe, evidence, rounding_runner(graph)),)
+        return (verify.parity(recipe, evidence, rounding_runner(graph, recipe.precision)),)
     except ParityError as error:
         raise ParityError(f"{error} Nothing was published. {ADVICE}") from error
 
@@ -179,7 +182,7 @@ def _proofs(recipe: Recipe, evidence: Evidence, runners: Runners, stage: Stage) 
 
 ADVICE = (
     "Wrong at one size only means a size frozen by the export; NaN or infinity, a value that FP16 cannot hold; wrong "
-    "at all of them, try precision='fp32' in the recipe: if that passes, FP16 is what the module does not bear."
+    "at all of them, try a longer precision in the recipe: fp16 instead of int8, fp32 instead of fp16."
 )
 
 

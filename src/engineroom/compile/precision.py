@@ -1,146 +1,93 @@
-"""Precision: FP32 graph → the graph that every target compiles, FP16 with FP32 islands; the edges keep their types.
+"""Precision: FP32 graph → the graph that every target compiles, in the precision that the recipe asks for.
 
-TensorRT 11 has no FP16 switch left: its networks are strongly typed and compute in the types the graph says.
-One FP16 graph therefore means the same on TensorRT 10, 11 and RTX, and OpenVINO compiles the same one.
+FP16 and INT8 live in the graph and nowhere else: `half` puts in the one, `int8` the other.
 """
 
-import contextlib
-import io
-from collections import Counter
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from engineroom.compile.naming import names_in
-from engineroom.compile.ranges import HALF_MAX, nodes_beyond_half, ranges_from_onnx
+from engineroom.compile.half import half_from_fp32, weights
+from engineroom.compile.int8 import quantised_from_fp32
+from engineroom.compile.onnx_files import copy_onnx, save_onnx
+from engineroom.compile.sparsity import sparse_products
 from engineroom.errors import PrecisionError
 from engineroom.recipe import Arrays, Recipe
 
-FP32_ISLANDS = ("LayerNormalization", "ReduceL2", "ReduceMean", "ReduceSum", "Softmax")
-"""Operators that keep FP32: they sum many terms, or square or exponentiate them, which is where FP16 (largest finite
-value 65504, IEEE 754 binary16) overflows or loses small terms first."""
 
-
-def fp16_from_fp32(recipe: Recipe, source: Path, path: Path, requests: Iterable[Arrays] = ()) -> str:
+def graph_from_fp32(
+    recipe: Recipe, source: Path, path: Path, requests: Iterable[Arrays] = (), islands: Iterable[str] = ()
+) -> str:
     """Write the graph that every target compiles.
-
-    Nodes that touch a value which FP16 cannot hold, measured on real samples, stay FP32.
 
     Args:
         recipe: Says the precision; with `fp32` the graph is copied as it is.
         source: `model.onnx`, FP32.
         path: The `.onnx` file to write.
-        requests: Real inputs by name, shape (rows, ...), to measure the values on; without any, constants alone count.
+        requests: Real inputs by name, shape (rows, ...): values are measured on them, for their range.
+        islands: Names of nodes that stay FP32 whatever the precision.
 
     Returns:
         What the graph computes in, for the reader of the build.
 
     Raises:
-        PrecisionError: The graph cannot be converted, or nothing in it became FP16.
+        PrecisionError: The graph cannot be converted, or nothing in it took the precision that was asked for.
     """
     import onnx
 
     if recipe.precision == "fp32":
-        path.write_bytes(source.read_bytes())
-        return "fp32, as exported"
-    beyond = _beyond_half(recipe, source, requests)
-    model = _converted(recipe, onnx.load(str(source)), list(beyond))
-    halves, floats = _weights(model)
-    if not halves and floats:
+        copy_onnx(source, path)
+        model, notes = onnx.load(str(path)), ["fp32, as exported"]
+    else:
+        make = _int8 if recipe.precision == "int8" else _fp16
+        model, notes = make(recipe, source, tuple(requests), tuple(islands))
+    if recipe.sparsity:
+        notes.append(_sparse(recipe, model.graph))
+    if recipe.precision != "fp32":
+        _save(recipe, model, path)
+    return ", ".join(notes)
+
+
+def _fp16(
+    recipe: Recipe, source: Path, requests: tuple[Arrays, ...], islands: tuple[str, ...]
+) -> tuple[Any, list[str]]:
+    model, notes = half_from_fp32(recipe.name, source, requests, islands)
+    halves, floats = weights(model)
+    if not halves and floats and not islands:
         raise PrecisionError(
             f"{recipe.name}: no weight of {source.name} became FP16. "
             "Say precision='fp32' in the recipe if that is meant."
         )
-    onnx.save(model, str(path))
-    _check(recipe, path)
-    notes = ["fp16"]
-    if floats:
-        notes.append(f"{floats} of {halves + floats} weights stay fp32")
-    if beyond:
-        notes.append(f"{len(beyond)} nodes stay fp32 for their range (values up to {max(beyond.values()):.2g})")
-    return ", ".join(notes)
+    return model, ["fp16", *notes]
 
 
-def _beyond_half(recipe: Recipe, source: Path, requests: Iterable[Arrays]) -> dict[str, float]:
-    try:
-        return nodes_beyond_half(source, ranges_from_onnx(source, requests))
-    except Exception as error:
+def _int8(
+    recipe: Recipe, source: Path, requests: tuple[Arrays, ...], islands: tuple[str, ...]
+) -> tuple[Any, list[str]]:
+    """What is not INT8 computes in FP16: the scales are FP16, and a value has the type of the scale it came from."""
+    with tempfile.TemporaryDirectory(prefix="engineroom-") as folder:
+        quantised = Path(folder) / source.name
+        count = quantised_from_fp32(recipe.name, source, quantised, requests, islands)
+        model, notes = half_from_fp32(recipe.name, quantised, requests, islands)
+    return model, [f"int8 in {count}, the rest fp16", *notes]
+
+
+def _sparse(recipe: Recipe, graph: Any) -> str:
+    found = dict(sparse_products(graph))
+    if not any(found.values()):
         raise PrecisionError(
-            f"{recipe.name}: the values of {source.name} cannot be measured: {type(error).__name__}: {error}"
-        ) from error
+            f"{recipe.name}: sparsity 2:4 was asked for, but none of the graph's {len(found)} weights has it: no layer "
+            "sums over a multiple of four channels. Leave sparsity out of the recipe."
+        )
+    return f"2:4 in {sum(found.values())} of {len(found)} weights"
 
 
-def _converted(recipe: Recipe, model: Any, beyond: list[str]) -> Any:
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-    from onnxruntime.transformers.onnx_model import OnnxModel
-
-    try:
-        # The converter prints a line for every constant that it rounds to FP16's smallest value.
-        with contextlib.redirect_stdout(io.StringIO()):
-            converted = convert_float_to_float16(
-                model,
-                keep_io_types=True,
-                # Its own default cuts every constant beyond 10,000, and says nothing.
-                max_finite_val=HALF_MAX,
-                op_block_list=list(FP32_ISLANDS),
-                node_block_list=beyond,
-            )
-    except Exception as error:
-        raise PrecisionError(
-            f"{recipe.name}: the FP32 graph cannot be put into FP16: {type(error).__name__}: {error}. "
-            "Say precision='fp32' in the recipe to serve it in FP32."
-        ) from error
-    # What was known of the FP32 graph's values is no longer true, and nothing needs it.
-    del converted.graph.value_info[:]
-    _join_islands(converted.graph)
-    # The converter appends its casts to the end; ONNX wants every node after those it reads from.
-    OnnxModel.graph_topological_sort(converted.graph, is_deterministic=True)
-    return converted
-
-
-def _join_islands(graph: Any) -> None:
-    """Let neighbouring FP32 nodes hand each other FP32: the converter casts to FP16 and back between any two."""
-    # It also adds one cast for every reader of a value, all of the same name.
-    for twin in [node for node in graph.node if _restores(node)]:
-        if sum(node.name == twin.name for node in graph.node) > 1:
-            graph.node.remove(twin)
-    whole = {cast.output[0]: cast.input[0] for cast in graph.node if _halves(cast)}
-    restored = {
-        cast.output[0]: whole[cast.input[0]] for cast in graph.node if _restores(cast) and cast.input[0] in whole
-    }
-    for node in graph.node:
-        # The casts before the graph's outputs keep their place: their names are the outputs'.
-        at_edge = node.name.startswith("graph_output_cast")
-        node.input[:] = [(whole if at_edge else restored).get(name, name) for name in node.input]
-    # Casts that nobody reads any more go: those back to FP32 first, then those to FP16 that fed them alone.
-    for is_cast in (_restores, _halves):
-        mentions = Counter(names_in(graph))
-        for cast in [node for node in graph.node if is_cast(node) and mentions[node.output[0]] == 1]:
-            graph.node.remove(cast)
-
-
-def _halves(node: Any) -> bool:
-    """Whether this is a cast from FP32 to FP16 that the converter has added, by the names it gives."""
-    return bool(node.name.endswith("_cast_to_fp16_node") or node.name.startswith("graph_input_cast"))
-
-
-def _restores(node: Any) -> bool:
-    """Whether this is a cast from FP16 to FP32 that the converter has added before an FP32 node."""
-    return bool(node.name.endswith("_cast_to_fp32_node"))
-
-
-def _check(recipe: Recipe, path: Path) -> None:
+def _save(recipe: Recipe, model: Any, path: Path) -> None:
     import onnx
 
+    save_onnx(model, path)
     try:
         onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise PrecisionError(f"{recipe.name}: the FP16 graph is invalid: {error}") from error
-
-
-def _weights(model: Any) -> tuple[int, int]:
-    """Weights in FP16 and in FP32, by count of elements' tensors with more than one element."""
-    import onnx
-
-    types = [item.data_type for item in model.graph.initializer if len(item.dims) and max(item.dims) > 1]
-    return types.count(onnx.TensorProto.FLOAT16), types.count(onnx.TensorProto.FLOAT)
+        raise PrecisionError(f"{recipe.name}: the {recipe.precision} graph is invalid: {error}") from error

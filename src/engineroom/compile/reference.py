@@ -11,6 +11,7 @@ from engineroom.compile.evidence import Evidence, Sample, in_batches
 from engineroom.compile.limits import limits
 from engineroom.compile.noise import rounded_answer
 from engineroom.compile.samples import fits, samples_from_recipe, stretched
+from engineroom.compile.sparsity import pruned
 from engineroom.errors import RecipeError
 from engineroom.recipe import Arrays, Recipe, Tolerance
 from engineroom.repository.agreement import agreement
@@ -30,9 +31,14 @@ class Reference:
         self.recipe = recipe
 
     @cached_property
-    def module(self) -> Any:
+    def dense(self) -> Any:
         """The module of the recipe, loaded once."""
         return module_from_recipe(self.recipe)
+
+    @cached_property
+    def module(self) -> Any:
+        """The module that is exported: the recipe's, or a pruned copy where the recipe asks for sparsity."""
+        return pruned(self.dense).module if self.recipe.sparsity else self.dense
 
     @cached_property
     def groups(self) -> tuple[Arrays, ...]:
@@ -52,6 +58,10 @@ class Reference:
             RecipeError: The module raises, its outputs do not fit the recipe, or hold NaN or infinity.
         """
         return self._run(inputs, lambda module, tensors: module(*tensors))
+
+    def dense_answer(self, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
+        """What the module answers before it is pruned; as `answer`."""
+        return self._run(inputs, lambda _, tensors: self.dense(*tensors))
 
     def rounded(self, inputs: Arrays, kind: str) -> dict[str, npt.NDArray[Any]]:
         """What the module answers with every value rounded.
@@ -116,17 +126,18 @@ class Reference:
         return {tensor.name: array for tensor, array in zip(recipe.outputs, arrays, strict=True)}
 
 
-def evidence_from_reference(reference: Reference, kinds: tuple[str, ...] = ("fp16", "bf16")) -> Evidence:
+def evidence_from_reference(reference: Reference, kinds: tuple[str, ...] = ()) -> Evidence:
     """Let the module answer everything that artefacts will be judged by.
 
     Args:
         reference: The recipe with its module.
-        kinds: Element types to measure the rounding of.
+        kinds: Element types to measure the rounding of; by default what the recipe's artefacts may compute in.
 
     Raises:
         RecipeError: The module or the samples do not fit the recipe, or a row's answer depends on the rows beside it.
     """
     recipe = reference.recipe
+    kinds = kinds or ("fp16", "bf16", *(["int8"] if recipe.precision == "int8" else []))
     own = [("", {name: array[:MOST] for name, array in group.items()}) for group in reference.groups]
     samples = tuple(
         _sample(reference, what, inputs, kinds) for what, inputs in (*own, *stretched(recipe, reference.groups))
@@ -150,7 +161,8 @@ def _task_answers(reference: Reference) -> Arrays:
             f"{recipe.name}: the data of its task metric '{recipe.task.name}' cannot be loaded: "
             f"{type(error).__name__}: {error}. Mend data() of the recipe's task."
         ) from error
-    return in_batches(reference.answer, inputs, recipe.batch.max)
+    # What the task may lose, it may lose by pruning and by rounding together.
+    return in_batches(reference.dense_answer, inputs, recipe.batch.max)
 
 
 def _sample(reference: Reference, what: str, inputs: Arrays, kinds: tuple[str, ...]) -> Sample:

@@ -23,16 +23,17 @@ MOVES = frozenset(
 """Operators whose results are among their inputs: nothing is left to round."""
 
 
-def rounding_runner(graph: Path) -> Runner:
+def rounding_runner(graph: Path, kind: str = "fp16") -> Runner:
     """A runner that rounds wherever the graph says FP16.
 
     Args:
         graph: The ONNX graph after the precision step.
+        kind: Element type whose rounding its error is judged by.
 
     Raises:
         CompileError: ONNX Runtime does not take the graph.
     """
-    return runner_from_model(rounding_model(graph), graph, "fp16 rounding")
+    return runner_from_model(rounding_model(graph), graph, f"{kind} rounding", kind)
 
 
 def rounding_model(graph: Path) -> Any:

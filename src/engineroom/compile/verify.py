@@ -113,10 +113,17 @@ def judged(recipe: Recipe, evidence: Evidence, found: Measured) -> Parity:
                 f"({times:.3g} times what {found.kind} rounding alone does; cosine {one.agreement.cosine:.6f})."
             )
     _judge_task(recipe, named, found.task)
-    return _summed_up(evidence, found)
+    return summed_up(evidence, found)
 
 
-def _summed_up(evidence: Evidence, found: Measured) -> Parity:
+def summed_up(evidence: Evidence, found: Measured) -> Parity:
+    """The worst of everything that was measured.
+
+    Args:
+        evidence: Gives the scale.
+        found: From `measured`.
+    """
+
     def worst(which: list[Finding]) -> float:
         return max((f.agreement.rms / noise(evidence, f.output, found.kind).rms for f in which), default=0.0)
 

@@ -21,18 +21,19 @@ def runner_from_onnx(graph: Path, kind: str = "fp16") -> Runner:
     return _runner(str(graph), graph, "onnxruntime cpu", kind)
 
 
-def runner_from_model(model: Any, graph: Path, name: str) -> Runner:
-    """A runner for a model in memory that was made from an ONNX file in FP16.
+def runner_from_model(model: Any, graph: Path, name: str, kind: str = "fp16") -> Runner:
+    """A runner for a model in memory that was made from an ONNX file.
 
     Args:
         model: `onnx.ModelProto`.
         graph: The file, for messages.
         name: What the runner is called.
+        kind: Element type whose rounding its error is judged by.
 
     Raises:
         CompileError: ONNX Runtime does not take the model.
     """
-    return _runner(model.SerializeToString(), graph, name, "fp16")
+    return _runner(model.SerializeToString(), graph, name, kind)
 
 
 def _runner(source: str | bytes, graph: Path, name: str, kind: str) -> Runner:

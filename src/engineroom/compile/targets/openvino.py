@@ -32,7 +32,7 @@ class OpenVINO:
         try:
             model = openvino.convert_model(str(graph))
             _keep_names(model, recipe)
-            openvino.save_model(model, str(path), compress_to_fp16=recipe.precision == "fp16")
+            openvino.save_model(model, str(path), compress_to_fp16=recipe.precision != "fp32")
         except Exception as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise CompileError(f"{recipe.name}: OpenVINO refuses {graph.name}: {reason}") from error
@@ -42,7 +42,7 @@ class OpenVINO:
     def runners(self, compiled: Compiled, graph: Path, recipe: Recipe) -> Runners:  # noqa: ARG002 - the protocol's
         """FP32 first, then bf16 where the CPU computes it in hardware."""
         types = ("f32", "bf16") if has_amx() else ("f32",)
-        judged_by = {"f32": "fp32" if recipe.precision == "fp32" else "fp16", "bf16": "bf16"}
+        judged_by = {"f32": recipe.precision, "bf16": "int8" if recipe.precision == "int8" else "bf16"}
         return tuple((kind, partial(_runner, compiled.file, kind, judged_by[kind])) for kind in types)
 
 

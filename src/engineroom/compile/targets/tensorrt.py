@@ -81,8 +81,8 @@ class TensorRT:
         from engineroom.compile.targets.tensorrt_engine import runner_from_plan
 
         if has_gpu() and not self.capability:
-            return ((recipe.precision, partial(runner_from_plan, load(self.kind), compiled.file)),)
-        return ((recipe.precision, partial(rounding_runner, graph)),)
+            return ((recipe.precision, partial(runner_from_plan, load(self.kind), compiled.file, recipe.precision)),)
+        return ((recipe.precision, partial(rounding_runner, graph, recipe.precision)),)
 
 
 def target(kind: str, detail: str) -> TensorRT:
@@ -175,6 +175,11 @@ def _check_precision(graph: Path, profile: Profile, layers: dict[str, int]) -> N
             f"{graph}: precision fp16 was asked for, but of {halves + floats} floating-point layers "
             f"only {halves} are FP16. "
             "Build it again from the module, or say precision='fp32' in the recipe."
+        )
+    if profile.precision == "int8" and not layers.get("INT8"):
+        raise CompileError(
+            f"{graph}: precision int8 was asked for, but no layer of the network is INT8. "
+            "Build it again from the module, or say precision='fp16' in the recipe."
         )
 
 

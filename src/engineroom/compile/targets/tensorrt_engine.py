@@ -9,12 +9,13 @@ from engineroom.errors import CompileError
 from engineroom.recipe import Arrays
 
 
-def runner_from_plan(trt: Any, path: Path) -> Runner:
+def runner_from_plan(trt: Any, path: Path, kind: str = "fp16") -> Runner:
     """A runner for a plan.
 
     Args:
         trt: The TensorRT module that made the plan.
         path: The plan.
+        kind: Element type whose rounding its error is judged by.
 
     Raises:
         CompileError: PyTorch sees no GPU, or the plan does not load on it.
@@ -26,7 +27,7 @@ def runner_from_plan(trt: Any, path: Path) -> Runner:
             f"{path}: this PyTorch ({torch.__version__}) has no CUDA, so the engine cannot be run. "
             "Install a CUDA build of torch."
         )
-    return Runner(f"{trt.__name__} {torch.cuda.get_device_name()}", _Engine(trt, path).answer)
+    return Runner(f"{trt.__name__} {torch.cuda.get_device_name()}", _Engine(trt, path).answer, kind)
 
 
 class _Engine:
