@@ -127,6 +127,7 @@ def _text(entry: "Entry") -> str:
 def _artefact_lines(artefact: "Artefact") -> list[str]:
     made = f"{artefact.built_with}{' on ' if artefact.device else ''}{artefact.device}"
     proofs = list(map(_proof, artefact.parity)) or ["added where it is served, not compared with PyTorch"]
+    proofs += [f"instead of {target}: {words}" for target, words in artefact.instead_of.items()]
     return [
         f"    {artefact.target:<18} {artefact.file:<20} {artefact.size_bytes / 1e6:>7.1f} MB  {made}",
         *(f"    {'':<18} {line}" for line in proofs),

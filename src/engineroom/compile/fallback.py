@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from engineroom.compile.onnx_files import files_of
 from engineroom.compile.rounding import rounding_runner
 from engineroom.compile.targets import Compiled, Runners, Target
 from engineroom.errors import CompileError, GraphRefused
@@ -55,7 +56,7 @@ class OnnxRuntime:
                     f"wants {(-1, *tensor.shape)} (-1: any size). End the module with a reshape to the sizes that are "
                     "known, let the batch axis vary, or build without --fallback."
                 )
-        return Compiled(graph, f"onnxruntime {onnxruntime.__version__}")
+        return Compiled(graph, f"onnxruntime {onnxruntime.__version__}", companions=files_of(graph)[1:])
 
     def runners(self, compiled: Compiled, graph: Path, recipe: Recipe) -> Runners:  # noqa: ARG002 - the protocol's
         """The graph, with every value rounded as a GPU would."""

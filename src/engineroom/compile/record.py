@@ -46,7 +46,7 @@ def completed(passport: Passport, artefacts: tuple[Artefact, ...], files: list[P
         files: Everything that the version will hold, but the manifest.
         log: The stages that ended.
     """
-    theirs = {name for one in artefacts for name in (one.file, *one.companions)} - {GRAPH}
+    theirs = {name for one in artefacts for name in (one.file, *one.companions) if one.file != GRAPH}
     return replace(
         passport,
         artefacts=artefacts,

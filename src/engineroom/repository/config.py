@@ -73,7 +73,7 @@ def missing_configs(recipe: Recipe, folder: ModelFolder, *, overwrite: bool = Fa
     """
     missing = {}
     wanted = (
-        (folder.config, gpu_config(recipe), "in the GPU container, FP16 on TensorRT"),
+        (folder.config, gpu_config(recipe), "in the GPU container"),
         (folder.cpu_config, cpu_config(recipe), "without a GPU, on OpenVINO (tritonserver --model-config-name=cpu)"),
     )
     for path, config, purpose in wanted:

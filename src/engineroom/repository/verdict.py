@@ -94,9 +94,14 @@ def damage(artefact: Artefact, folder: Path) -> str:
 
 
 def changed(passport: Passport, folder: Path, name: str) -> str:
-    """How a file that belongs to the whole version differs from what its passport says, to follow "is"."""
-    if name not in passport.files:
-        return ""
-    if not (folder / name).is_file():
-        return "missing"
-    return "" if sha256(folder / name) == passport.files[name] else "not the file that the manifest describes"
+    """How a file that belongs to the whole version differs from what its passport says, to follow "is".
+
+    Files whose names begin with its name belong to it: a graph's weights may stand beside it.
+    """
+    for other in sorted(one for one in passport.files if one == name or one.startswith(f"{name}.")):
+        if not (folder / other).is_file():
+            return "missing" if other == name else f"without {other}, which belongs to it"
+        if sha256(folder / other) != passport.files[other]:
+            told = "not the file" if other == name else f"beside a {other}"
+            return f"{told} that the manifest {'describes' if other == name else 'does not describe'}"
+    return ""
