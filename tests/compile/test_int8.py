@@ -1,6 +1,7 @@
 """INT8 in the graph: what became INT8, what stayed, and that compilers take it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from engineroom import Recipe, Tensor
+from engineroom.compile.fallback import OnnxRuntime
 from engineroom.compile.int8 import products_in_int8
 from engineroom.compile.precision import graph_from_fp32
 from engineroom.compile.targets.onnx_runtime import runner_from_onnx
 from engineroom.compile.targets.tensorrt import TensorRT, plan_from_onnx
-from engineroom.errors import PrecisionError
+from engineroom.errors import CompileError, PrecisionError
 from engineroom.repository.passport import Profile
 
 # A convolution, two products with weights and one of two activations, as attention has it.
@@ -32,6 +34,8 @@ mixed (float[batch, 4, 6, 6] x) => (float[batch, 8, 8] y)
     [last] y = MatMul(weighed, second)
 }
 """
+
+RTX = TensorRT("tensorrt-rtx:sm89", "tensorrt-rtx", "SM89")
 
 WEIGHTS = {"kernels": (8, 4, 3, 3), "bias": (8,), "first": (16, 8), "second": (8, 8)}
 
@@ -132,8 +136,7 @@ def test_islands_are_left_alone(recipe: Recipe, source: Path, tmp_path: Path) ->
 def test_real_tensorrt_compiles_it_for_a_gpu_that_is_not_here(recipe: Recipe, source: Path, tmp_path: Path) -> None:
     path = tmp_path / "graph.onnx"
     graph_from_fp32(recipe, source, path, requests())
-    target = TensorRT("tensorrt-rtx:sm89", "tensorrt-rtx", "SM89")
-    compiled = plan_from_onnx(target, path, Profile.of(recipe), tmp_path / target.plan)
+    compiled = plan_from_onnx(RTX, path, Profile.of(recipe), tmp_path / RTX.plan)
     # Three activations are quantised, and three weights are INT8 constants.
     assert compiled.precision["INT8"] == 6
     assert compiled.precision["HALF"] > compiled.precision["FLOAT"]
@@ -184,3 +187,17 @@ def test_product_that_silently_stayed_fp32_is_refused(recipe: Recipe, source: Pa
     onnx.save(model, source)
     with pytest.raises(PrecisionError, match=r"mixed: the quantiser left 3 of 3 products in FP32.*product, seen, y"):
         graph_from_fp32(recipe, source, tmp_path / "graph.onnx", requests())
+
+
+def test_network_without_int8_is_refused_where_int8_was_asked(recipe: Recipe, source: Path, tmp_path: Path) -> None:
+    graph_from_fp32(replace(recipe, precision="fp16"), source, tmp_path / "graph.onnx", requests())
+    with pytest.raises(
+        CompileError, match=r"precision int8 was asked for, but no layer of the network is INT8\. Build"
+    ):
+        plan_from_onnx(RTX, tmp_path / "graph.onnx", Profile.of(recipe), tmp_path / RTX.plan)
+
+
+def test_onnx_runtime_serves_no_int8(recipe: Recipe, source: Path, tmp_path: Path) -> None:
+    graph_from_fp32(recipe, source, tmp_path / "graph.onnx", requests())
+    with pytest.raises(CompileError, match=r"mixed: ONNX Runtime's own .* or build without --fallback"):
+        OnnxRuntime().compile(tmp_path / "graph.onnx", recipe, tmp_path)

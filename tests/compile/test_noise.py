@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from engineroom.compile.noise import rounded, rounded_answer
+from engineroom.compile.noise import in_int8, rounded, rounded_answer
 
 VALUES = torch.tensor([1.0, 1.0004883, 1.0014648, -3.14159, 65504.0, 1e-30, 0.0, torch.inf, -torch.inf])
 
@@ -78,3 +78,29 @@ def test_overflow_of_fp16_does_not_widen_the_scale() -> None:
     x = torch.tensor([[1000.3]])
     assert abs(rounded_answer(Square(), (x,), "fp16").item() - 1000.3) < 1
     assert np.isinf(Square().half()(x.half()).item())
+
+
+def test_int8_has_a_scale_for_every_channel_and_keeps_its_largest_value() -> None:
+    weight = torch.randn(3, 500, generator=torch.manual_seed(0)) * torch.tensor([[1.0], [100.0], [0.0]])
+    short = in_int8(weight, axis=0)
+    for before, after in zip(weight, short, strict=True):
+        step = before.abs().max() / 127
+        assert len(after.unique()) <= 255
+        torch.testing.assert_close(after.abs().max(), before.abs().max())
+        assert (after - before).abs().max() <= 0.5001 * step
+    assert in_int8(weight)[0].unique().numel() < 10  # one scale for all: the largest channel decides
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad], ids=lambda mode: mode.__name__)
+def test_int8_noise_is_that_of_products_with_weights(module: Steps, mode: Any) -> None:
+    """Two modes, because PyTorch takes a linear layer apart in only one of them."""
+    x = torch.randn(64, 16, generator=torch.manual_seed(1))
+    with mode():
+        noisy = rounded_answer(module, (x,), "int8")
+        kept = module.linear
+        weight, rows = in_int8(kept.weight, axis=0), in_int8(x)
+        by_hand = torch.nn.functional.linear(rows, weight, kept.bias) + module.shift
+        by_hand = torch.nn.functional.scaled_dot_product_attention(*[by_hand.unsqueeze(1)] * 3).squeeze(1) / 7
+        exact = module(x)
+    # The values around are rounded to FP16, which takes one to the next level now and then.
+    assert (noisy - by_hand).square().mean() < 0.1 * (noisy - exact).square().mean()

@@ -41,11 +41,18 @@ class OnnxRuntime:
         """Check that the backend will take the graph; there is nothing to compile.
 
         Raises:
-            CompileError: An output has another shape than the configuration will say: the backend compares them.
+            CompileError: The graph is INT8, or an output has another shape than the configuration will say: the
+                backend compares them.
         """
         import onnx
         import onnxruntime
 
+        if recipe.precision == "int8":
+            raise CompileError(
+                f"{recipe.name}: ONNX Runtime's own optimisations of an INT8 graph get the biases of its convolutions "
+                "wrong where scales are FP16, and Triton's backend cannot switch them off. "
+                "Say precision='fp16' in the recipe, or build without --fallback."
+            )
         values = {value.name: value for value in onnx.load(str(graph), load_external_data=False).graph.output}
         for tensor in recipe.outputs:
             dims = values[tensor.name].type.tensor_type.shape.dim
