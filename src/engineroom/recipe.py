@@ -182,6 +182,7 @@ class Recipe:
         batch: Batch sizes: `max` becomes Triton's `max_batch_size`, all three the optimisation profile.
         precision: What the graph computes in: `fp16`; `int8`, calibrated on the samples, with FP16 around it; `fp32`.
         sparsity: `2:4` sets two of every four weights to zero before the export; empty leaves them alone.
+        islands: Names of nodes of the exported graph that stay FP32; `engineroom build --find-islands` names them.
         tolerance: How far compiled answers may be from the module's.
         slo: The promise made to callers.
         task: A task metric, reported for the module and for every artefact that can run.
@@ -197,6 +198,7 @@ class Recipe:
     batch: Axis = field(default_factory=lambda: Axis("batch", 1, 8, 32))
     precision: Precision = "fp16"
     sparsity: Sparsity = ""
+    islands: tuple[str, ...] = ()
     tolerance: Tolerance = field(default_factory=Tolerance)
     slo: SLO = field(default_factory=SLO)
     task: TaskMetric | None = None

@@ -1,5 +1,6 @@
 """`engineroom build`, and recipes as programs: what is printed, and how every mistake ends."""
 
+import ast
 import json
 import re
 import shutil
@@ -78,7 +79,7 @@ def test_json_is_the_report(engineroom: Run, tiny_project: Project) -> None:
     assert (code, report["model"], report["version"], report["up_to_date"]) == (0, "tiny", 2, False)
     assert [stage["name"] for stage in report["stages"]][-1] == "publish"
     (proof,) = next(stage["parity"] for stage in report["stages"] if stage["name"] == "verify tensorrt-rtx:sm89")
-    assert proof["runner"] == "onnxruntime cpu"
+    assert proof["runner"] == "fp16 rounding"
 
 
 def test_engines_for_several_gpus_live_in_one_version(engineroom: Run, tiny_project: Project) -> None:
@@ -171,7 +172,7 @@ MISTAKES = {
     "output of another shape": (
         FORWARD,
         "return torch.relu(self.first(x))",
-        r"tiny: output 'scores' of the module is float32 \(1, 8\), the recipe says float32 \(1, 4\)\. Change",
+        r"tiny: output 'scores' of the module is float32 \(4, 8\), the recipe says float32 \(4, 4\)\. Change",
     ),
     "too few labels": ('"south", ', "", r"tiny: output 'scores' has 4 classes, labels\(\) gave 3 names\. Give"),
     "labels of nowhere": (
@@ -182,21 +183,21 @@ MISTAKES = {
     "task of nowhere": (
         'lambda: ({"x": ROWS}, ROWS)',
         'lambda: np.load("/no/such/digits.npy")',
-        "tiny: its task metric 'share' cannot be computed with onnxruntime cpu: FileNotFoundError",
+        "tiny: the data of its task metric 'share' cannot be loaded: FileNotFoundError",
     ),
     "control flow on data": (
         FORWARD,
-        "return self.last(x) if x.sum() > 0 else self.last(-x)",
+        "y = self.last(x); return y if torch.isfinite(y).all() else -y",
         "tiny: PyTorch cannot export the module to ONNX. GuardOnDataDependentSymNode: Could not guard on data",
     ),
     "batch in a view": (
         FORWARD,
         "return self.last(x).view(2, -1)",
-        r"tiny: output 'scores' of the module is float32 \(2, 2\), the recipe says float32 \(1, 4\)",
+        r"tiny: output 'scores' of the module is float32 \(2, 8\), the recipe says float32 \(4, 4\)",
     ),
     "batch baked in": (
         FORWARD,
-        "return self.last(x) / torch.tensor(float(len(x)))",
+        "return self.last(x) * (torch.tensor(float(len(x))) / len(x))",
         r"tiny: 'x' was exported as float32 \(4, 8\), the recipe says float32 \(-1, 8\) .*module fixes this size",
     ),
     "rows that depend on each other": (
@@ -209,7 +210,7 @@ MISTAKES = {
         TOLERANCE,
         "Tolerance(max_abs=1e-5)",
         r"tiny: fp16 rounding at batch 1, output 'scores' differs from the PyTorch module: max_abs \S+ is above 1e-05 "
-        r"\(\S+ times what fp16 rounding alone does; cosine \S+\)\. Nothing was published\. .*precision='fp32'",
+        r"\(\S+ times what fp16 rounding alone does; cosine \S+\)\. Nothing was published\. .*--find-islands",
     ),
 }  # fmt: skip
 
@@ -295,3 +296,26 @@ def test_mistake_in_one_recipe_keeps_the_others_from_being_half_built(engineroom
     code, _, err = engineroom("build", "--target", "openvino")
     assert (code, "zebra.py: does not import at line 1: RuntimeError: not today" in err) == (1, True)
     assert contents(tiny_project.repository) == before
+
+
+DROWNED = "y = torch.relu(self.first(x)) + 8000.0; return self.last(y - 8000.0)"
+
+
+def test_islands_are_found_applied_and_told_as_a_line_for_the_recipe(engineroom: Run, tiny_project: Project) -> None:
+    edit(tiny_project, FORWARD, DROWNED)
+    before = contents(tiny_project.repository)
+    code, _, err = engineroom("build", "tiny", "--target", "openvino")
+    assert code == 1
+    assert re.search(r"error: tiny: fp16 rounding at .* Otherwise --find-islands searches for the nodes", err)
+    assert contents(tiny_project.repository) == before
+    code, out, _ = engineroom("build", "tiny", "--target", "openvino", "--find-islands", "--json")
+    (report,) = json.loads(out)
+    (note,) = [stage["note"] for stage in report["stages"] if stage["name"] == "precision"]
+    islands = re.search(r"islands=(\(.*\))$", note)
+    assert (code, bool(islands)) == (0, True)
+    assert islands is not None
+    found = ast.literal_eval(islands[1])
+    passport = passport_from_file(tiny_project.repository / "tiny" / str(report["version"]) / "manifest.json")
+    assert passport.islands == found
+    edit(tiny_project, "batch=Axis(", f"islands={found!r},\n    batch=Axis(")
+    assert engineroom("build", "tiny", "--target", "openvino")[0] == 0

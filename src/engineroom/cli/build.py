@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +25,25 @@ FORCE = click.option("--force", is_flag=True, help="Build although nothing chang
 WRITE_CONFIG = click.option(
     "--write-config", is_flag=True, help="Replace config.pbtxt and configs/cpu.pbtxt by freshly written ones."
 )
+FIND_ISLANDS = click.option(
+    "--find-islands",
+    is_flag=True,
+    help="Where FP16 misses the proof, find the nodes that must stay FP32. Takes minutes.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+
+
+def build_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that `engineroom build` and a recipe's own script share; they arrive as fields of `BuildOptions`."""
+    for option in (JSON, FIND_ISLANDS, WRITE_CONFIG, FORCE, TARGET):
+        command = option(command)
+    return command
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@TARGET
-@FORCE
-@WRITE_CONFIG
-@JSON
-def build(names: tuple[str, ...], targets: tuple[str, ...], force: bool, write_config: bool, as_json: bool) -> None:
+@build_options
+def build(names: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Compile models into the model repository: export, precision, compile, verify, publish.
 
     NAME is a recipe in build/; all of them where none is given. A model that is up to date is not built again.
@@ -44,7 +54,7 @@ def build(names: tuple[str, ...], targets: tuple[str, ...], force: bool, write_c
     recipes = [recipe_from_name(project, name) for name in names or recipe_names(project)]
     if not recipes:
         raise click.UsageError(f"there are no recipes in {project.recipes}.")
-    build_all(recipes, project, {"targets": targets, "force": force, "write_config": write_config}, as_json=as_json)
+    build_all(recipes, project, options, as_json=as_json)
 
 
 def build_recipe(recipe: Recipe) -> None:
@@ -56,17 +66,9 @@ def build_recipe(recipe: Recipe) -> None:
     from engineroom.cli import run
 
     @click.command(help=f"Compile {recipe.name} into the model repository.")
-    @TARGET
-    @FORCE
-    @WRITE_CONFIG
-    @JSON
-    def script(targets: tuple[str, ...], force: bool, write_config: bool, as_json: bool) -> None:
-        build_all(
-            [recipe],
-            Project.find(),
-            {"targets": targets, "force": force, "write_config": write_config},
-            as_json=as_json,
-        )
+    @build_options
+    def script(as_json: bool, **options: Any) -> None:
+        build_all([recipe], Project.find(), options, as_json=as_json)
 
     run(script)
 

@@ -9,6 +9,7 @@ from engineroom.compile import verify
 from engineroom.compile.evidence import Evidence
 from engineroom.compile.export import onnx_from_module
 from engineroom.compile.fingerprint import fingerprint, libraries, machine
+from engineroom.compile.islands import check_islands, islands_for
 from engineroom.compile.limits import loosest
 from engineroom.compile.precision import graph_from_fp32
 from engineroom.compile.pruning import check_pruning
@@ -36,12 +37,14 @@ class BuildOptions:
         targets: Names of the targets, such as `openvino`.
         force: Build although nothing changed.
         write_config: Replace the configurations that are there.
+        find_islands: Where FP16 misses the proof, search for the nodes that must stay FP32, and keep them so.
         command: The command that builds this again, for the passport.
     """
 
     targets: tuple[str, ...]
     force: bool = False
     write_config: bool = False
+    find_islands: bool = False
     command: str = ""
 
 
@@ -72,7 +75,11 @@ def build(recipe: Recipe, project: Project, options: BuildOptions, watch: Watch)
         work = project.work / recipe.name
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
-        return _run(recipe, Job(targets, folder, work, configs, _passport(recipe, mark, options)), Log(watch))
+        return _run(
+            recipe,
+            Job(targets, folder, work, configs, _passport(recipe, mark, options), options.find_islands),
+            Log(watch),
+        )
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,7 @@ class Job:
         work: Folder of the intermediate files, empty.
         configs: Configurations and label files that appear together with the version, by path.
         passport: The version's passport, its artefacts still to come.
+        find_islands: Search for nodes to keep in FP32 where the graph misses its proof.
     """
 
     targets: list[Target]
@@ -92,6 +100,7 @@ class Job:
     work: Path
     configs: dict[Path, str]
     passport: Passport
+    find_islands: bool = False
 
 
 def _write(configs: dict[Path, str]) -> None:
@@ -112,8 +121,8 @@ def _run(recipe: Recipe, job: Job, log: Log) -> BuildReport:
         stage.parity = (_exported_parity(recipe, evidence, exported),)
         stage.note, stage.size_bytes = "; ".join(notes), exported.stat().st_size
     with log.stage("precision") as stage:
-        stage.note = graph_from_fp32(recipe, exported, graph, evidence.requests())
-        stage.parity = _rounded_parity(recipe, evidence, graph)
+        check_islands(recipe, exported)
+        recipe = replace(recipe, islands=_make_graph(recipe, evidence, exported, graph, stage, find=job.find_islands))
         stage.size_bytes = graph.stat().st_size
     files, artefacts = [graph], []
     for target in job.targets:
@@ -125,7 +134,7 @@ def _run(recipe: Recipe, job: Job, log: Log) -> BuildReport:
         golden_to_file(golden.inputs, golden.outputs, work / GOLDEN)
         kinds = {proof.kind for artefact in artefacts for proof in artefact.parity}
         limits = {name: loosest(evidence, name, kinds, recipe.tolerance) for name in golden.outputs}
-        passport = replace(job.passport, artefacts=tuple(artefacts), limits=limits)
+        passport = replace(job.passport, artefacts=tuple(artefacts), limits=limits, islands=recipe.islands)
         write_atomically(work / MANIFEST, passport.to_json())
         _write(job.configs)
         version = publish(job.folder, [*files, work / GOLDEN, work / MANIFEST])
@@ -144,14 +153,30 @@ def _exported_parity(recipe: Recipe, evidence: Evidence, exported: Path) -> Pari
         ) from error
 
 
+def _make_graph(
+    recipe: Recipe, evidence: Evidence, exported: Path, graph: Path, stage: Stage, *, find: bool
+) -> tuple[str, ...]:
+    """Write the graph and judge it; gives the nodes that stay FP32, those that were searched for included."""
+    requests = tuple(evidence.requests())
+    stage.note = graph_from_fp32(recipe, exported, graph, requests, recipe.islands)
+    try:
+        stage.parity = _rounded_parity(recipe, evidence, graph)
+    except ParityError as error:
+        if not find:
+            raise ParityError(f"{error} Nothing was published. {ADVICE}") from error
+        islands = (*recipe.islands, *islands_for(recipe, evidence, exported))
+        note = graph_from_fp32(recipe, exported, graph, requests, islands)
+        stage.note = f"{note}; found islands, write them into the recipe: islands={islands!r}"
+        stage.parity = _rounded_parity(recipe, evidence, graph)
+        return islands
+    return recipe.islands
+
+
 def _rounded_parity(recipe: Recipe, evidence: Evidence, graph: Path) -> tuple[Parity, ...]:
     """What a GPU would compute, judged before anything is compiled for one."""
     if recipe.precision == "fp32":
         return ()
-    try:
-        return (verify.parity(recipe, evidence, rounding_runner(graph, recipe.precision)),)
-    except ParityError as error:
-        raise ParityError(f"{error} Nothing was published. {ADVICE}") from error
+    return (verify.parity(recipe, evidence, rounding_runner(graph, recipe.precision)),)
 
 
 def _artefact(recipe: Recipe, evidence: Evidence, target: Target, graph: Path, log: Log) -> tuple[Compiled, Artefact]:
@@ -181,8 +206,8 @@ def _proofs(recipe: Recipe, evidence: Evidence, runners: Runners, stage: Stage) 
 
 
 ADVICE = (
-    "Wrong at one size only means a size frozen by the export; NaN or infinity, a value that FP16 cannot hold; wrong "
-    "at all of them, try a longer precision in the recipe: fp16 instead of int8, fp32 instead of fp16."
+    "Wrong at one size only means a size frozen by the export. Otherwise --find-islands searches for the nodes that "
+    "must stay FP32, and a longer precision in the recipe (fp16 for int8, fp32 for fp16) keeps them all so."
 )
 
 

@@ -137,6 +137,7 @@ class Passport:
         files: Digest of every other file of the version: the graph, its weights where they lie beside it, the golden
             answers.
         seconds: Time of every stage of the build, by name, up to the publication.
+        islands: Names of nodes that the recipe or a search keeps in FP32.
         schema: Version of this form.
     """
 
@@ -151,6 +152,7 @@ class Passport:
     artefacts: tuple[Artefact, ...]
     files: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    islands: tuple[str, ...] = ()
     schema: int = SCHEMA
 
     def artefact(self, target: str, capability: str | None = None) -> Artefact | None:
@@ -206,6 +208,7 @@ def _passport(raw: dict[str, Any]) -> Passport:
             "profile": Profile(profile["precision"], inputs, profile.get("sparsity", "")),
             "limits": {name: Limits(**known(Limits, one)) for name, one in raw["limits"].items()},
             "artefacts": artefacts,
+            "islands": tuple(raw.get("islands", ())),
         }
     )
 
