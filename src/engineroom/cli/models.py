@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engineroom.cli.precisions import precisions
 from engineroom.cli.preflight import preflight
 from engineroom.cli.progress import watch
 from engineroom.project import Project
@@ -26,10 +27,11 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def models() -> None:
-    """List published versions; say what will load; compile engines."""
+    """List published versions; say what will load; compile engines; compare precisions."""
 
 
 models.add_command(preflight)
+models.add_command(precisions)
 
 
 @models.command("list")
