@@ -21,7 +21,7 @@ import numpy as np
 from engineroom.cli import run as run_command
 from engineroom.compile.evidence import Evidence
 from engineroom.compile.export import onnx_from_module
-from engineroom.compile.fingerprint import libraries
+from engineroom.compile.inputs import libraries
 from engineroom.compile.limits import limits
 from engineroom.compile.precision import graph_from_fp32
 from engineroom.compile.recipes import recipe_from_name

@@ -53,7 +53,8 @@ def built() -> Repository:
 @pytest.fixture(scope="session")
 def tiny_built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with `recipes/tiny.py` in it, built once for `openvino` and `tensorrt-rtx:sm89`. Leave it as it is."""
-    from engineroom.compile.pipeline import BuildOptions, build
+    from engineroom.compile.options import BuildOptions
+    from engineroom.compile.pipeline import build
     from engineroom.compile.recipes import recipe_from_name
 
     project = Project(tmp_path_factory.mktemp("tiny"))

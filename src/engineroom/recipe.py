@@ -188,6 +188,8 @@ class Recipe:
         task: A task metric, reported for the module and for every artefact that can run.
         instances: Copies of the model that serve in parallel on a CPU.
         packages: Distributions whose version changes the model (its weights, say); checked before the build.
+        files: Files and folders that the module and the samples are read from, relative to the recipe's own: weights,
+            tokenizers, data. A build is new when one of them changes.
     """
 
     name: str
@@ -204,6 +206,7 @@ class Recipe:
     task: TaskMetric | None = None
     instances: int = 2
     packages: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():

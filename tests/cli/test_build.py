@@ -49,13 +49,17 @@ def edit(project: Project, old: str, new: str) -> None:
 
 
 def test_first_build_shows_stages_and_a_table(engineroom: Run, tiny_project: Project) -> None:
-    shutil.rmtree(tiny_project.repository)
+    for folder in (tiny_project.repository, tiny_project.work):
+        shutil.rmtree(folder)
     code, out, err = engineroom("build", "tiny", "--target", "openvino")
     assert (code, err.splitlines()) == (
         0,
         [
             f"tiny: {stage}"
-            for stage in ("reference", "export", "precision", "compile openvino", "verify openvino", "publish")
+            for stage in (
+                *("reference", "export", "verify export", "precision", "verify rounding"),
+                *("compile openvino", "verify openvino", "publish"),
+            )
         ],
     )
     assert "tiny: version 1 published" in out
@@ -73,6 +77,30 @@ def test_second_build_says_that_there_is_nothing_to_do(engineroom: Run, tiny_pro
     assert contents(tiny_project.repository) == before
 
 
+def test_build_from_the_cache_says_so(engineroom: Run, tiny_project: Project) -> None:
+    shutil.rmtree(tiny_project.repository)
+    code, out, err = engineroom("build", "tiny", "--target", "openvino")
+    assert (code, err) == (0, "tiny: publish\n")
+    assert len(re.findall(r"│ +cached │", out)) == 7
+    assert "openvino f32: " in out
+
+
+def test_explanation_names_what_changed(engineroom: Run, tiny_project: Project) -> None:
+    edit(tiny_project, "manual_seed(0)", "manual_seed(1)")
+    code, out, err = engineroom("build", "tiny", "--explain", "--target", "openvino")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[:3] == [
+        "tiny: version 1 was made from other inputs",
+        "  reference         will run: recipe changed",
+        "  export            will run: recipe changed",
+    ]
+    code, out, _ = engineroom("build", "--explain", "--json", "--target", "openvino")
+    (told,) = json.loads(out)
+    assert (code, told["model"]) == (0, "tiny")
+    assert told["stages"][1] == {"stage": "export", "verdict": "will run", "why": "recipe changed"}
+    assert contents(tiny_project.repository / "tiny" / "1")
+
+
 def test_json_is_the_report(engineroom: Run, tiny_project: Project) -> None:
     code, out, _ = engineroom("build", "tiny", "--force", "--json", "--target", "openvino")
     (report,) = json.loads(out)
@@ -84,9 +112,10 @@ def test_json_is_the_report(engineroom: Run, tiny_project: Project) -> None:
 
 def test_engines_for_several_gpus_live_in_one_version(engineroom: Run, tiny_project: Project) -> None:
     code, _, err = engineroom("build", "tiny", "--target", "tensorrt-rtx:sm80,sm89,sm120")
+    # Those that were there come from the cache.
     assert (code, [line for line in err.splitlines() if "compile" in line]) == (
         0,
-        [f"tiny: compile {name}" for name in (*RTX, "openvino")],
+        [f"tiny: compile {name}" for name in (RTX[0], RTX[2])],
     )
     version = tiny_project.repository / "tiny" / "2"
     passport = passport_from_file(version / MANIFEST)
@@ -310,7 +339,7 @@ def test_islands_are_found_applied_and_told_as_a_line_for_the_recipe(engineroom:
     assert contents(tiny_project.repository) == before
     code, out, _ = engineroom("build", "tiny", "--target", "openvino", "--find-islands", "--json")
     (report,) = json.loads(out)
-    (note,) = [stage["note"] for stage in report["stages"] if stage["name"] == "precision"]
+    (note,) = [stage["note"] for stage in report["stages"] if stage["name"] == "find islands"]
     islands = re.search(r"islands=(\(.*\))$", note)
     assert (code, bool(islands)) == (0, True)
     assert islands is not None

@@ -36,7 +36,7 @@ def test_result_is_found_by_its_inputs(cache: Cache) -> None:
     assert [path.read_text() for path in found.paths] == ["weights", "weightsweights"]
     assert (found.seconds, found.size_bytes, found.made.note) == (1.5, 21, "a note")
     assert found.digests("samples") == {"samples": "b"}
-    assert set(found.digests()) == {"model.onnx", "model.onnx.data"}
+    assert set(found.digests()) == {"model.onnx", "model.onnx.data", "samples"}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 from engineroom.compile import engines
 from engineroom.compile.engines import STAGING, Engine, add_engine, engine_target
 from engineroom.compile.gpu import Gpu
-from engineroom.compile.pipeline import _targets_of_same_build
+from engineroom.compile.record import held_targets
 from engineroom.compile.targets import tensorrt
 from engineroom.compile.targets.tensorrt import TensorRT
 from engineroom.errors import CompileError, RepositoryError
@@ -214,7 +214,7 @@ def test_model_of_another_kind_is_skipped_with_the_reason(model: ModelFolder, ta
 def test_engine_added_here_is_not_asked_of_the_next_build(model: ModelFolder, target: TensorRT) -> None:
     """A build repeats what the same build made before; it may run where this engine cannot be compiled."""
     add(model, target)
-    assert _targets_of_same_build(model, "mark") == {"openvino"}
+    assert held_targets(passport(model), "") == {"openvino"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """From a recipe to a version, with real parts; what stays when something goes wrong."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -13,10 +14,13 @@ import onnx
 import onnxruntime
 import pytest
 
-from engineroom.compile.pipeline import BuildOptions, _targets_of_same_build, build
+from engineroom.compile.explain import CACHED, MAY_RUN, NOTHING, RUNS, Explanation, explanation
+from engineroom.compile.job import job_of
+from engineroom.compile.options import BuildOptions
+from engineroom.compile.pipeline import build
 from engineroom.compile.recipes import recipe_from_name
 from engineroom.compile.report import BuildReport
-from engineroom.errors import RepositoryError
+from engineroom.errors import BuildError, RepositoryError
 from engineroom.project import Project
 from engineroom.repository.config import config_from_file, gpu_config
 from engineroom.repository.files import sha256
@@ -124,6 +128,7 @@ def test_force_builds_again_and_watches_every_stage(tiny_project: Project) -> No
     report = build(recipe_from_name(tiny_project, "tiny"), tiny_project, options, watch)
     assert (report.version, report.up_to_date) == (2, False)
     assert [stage.name for stage in report.stages] == seen
+    assert not any(stage.cached for stage in report.stages)
     # What the same build made before stays part of the model.
     assert [artefact.target for artefact in passport(tiny_project, 2).artefacts] == [OPENVINO, RTX]
 
@@ -144,34 +149,28 @@ def test_edited_recipe_is_built_again_for_what_is_asked(tiny_project: Project) -
     assert weights[0] != weights[1]
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda version: (version / MANIFEST).write_text("{"),
-        lambda version: (version / MANIFEST).unlink(),
+DAMAGE = {
+    "corrupt manifest": (lambda version: (version / MANIFEST).write_text("{"), "is not JSON"),
+    "no manifest": (lambda version: (version / MANIFEST).unlink(), "cannot be read"),
+    "newer manifest": (
         lambda version: (version / MANIFEST).write_text(
             json.dumps({**json.loads((version / MANIFEST).read_text()), "schema": SCHEMA + 1})
         ),
-        lambda version: (version / "model.xml").unlink(),
-        lambda version: (version / "model.bin").unlink(),
-        lambda version: (version / GRAPH).unlink(),
-        lambda version: (version / GOLDEN).unlink(),
-    ],
-    ids=[
-        "corrupt manifest",
-        "no manifest",
-        "newer manifest",
-        "no artefact",
-        "no companion",
-        "no graph",
-        "no golden answers",
-    ],
-)
-def test_version_that_is_not_whole_is_not_up_to_date(tiny_project: Project, damage: Any) -> None:
-    mark = passport(tiny_project).fingerprint
-    assert _targets_of_same_build(tiny(tiny_project), mark) == {OPENVINO, RTX}
+        "this engineroom reads up to",
+    ),
+    "no artefact": (lambda version: (version / "model.xml").unlink(), r"version 1 has lost model\.xml"),
+    "no companion": (lambda version: (version / "model.bin").unlink(), r"version 1 has lost model\.bin"),
+    "no graph": (lambda version: (version / GRAPH).unlink(), "version 1 has lost model.graph.onnx"),
+    "no golden answers": (lambda version: (version / GOLDEN).unlink(), "version 1 has lost golden.npz"),
+}
+
+
+@pytest.mark.parametrize(("damage", "told"), DAMAGE.values(), ids=DAMAGE.keys())
+def test_version_that_is_not_whole_is_not_up_to_date(tiny_project: Project, damage: Any, told: str) -> None:
+    recipe, options = recipe_from_name(tiny_project, "tiny"), BuildOptions((OPENVINO, RTX))
+    assert job_of(recipe, tiny_project, options).missing == ""
     damage(tiny(tiny_project).version(1))
-    assert _targets_of_same_build(tiny(tiny_project), mark) == set()
+    assert re.search(told, job_of(recipe, tiny_project, options).missing)
 
 
 def test_build_replaces_a_damaged_version(tiny_project: Project) -> None:
@@ -180,6 +179,157 @@ def test_build_replaces_a_damaged_version(tiny_project: Project) -> None:
     assert again(tiny_project).version == 2
     assert again(tiny_project).up_to_date
     assert tiny(tiny_project).versions == (1, 2)
+
+
+def ran(report: BuildReport) -> list[str]:
+    """The stages that ran, those of the second target left out."""
+    return [stage.name for stage in report.stages if not stage.cached and "rtx" not in stage.name]
+
+
+def told(project: Project, *targets: str, **options: Any) -> dict[str, str]:
+    """What `--explain` says of each stage, `rtx` left out."""
+    found = explain(project, *targets, **options)
+    return {one.stage: f"{one.verdict} {one.why}".strip() for one in found.stages if "rtx" not in one.stage}
+
+
+def explain(project: Project, *targets: str, **options: Any) -> Explanation:
+    return explanation(recipe_from_name(project, "tiny"), project, BuildOptions(targets or (OPENVINO, RTX), **options))
+
+
+def test_lost_version_is_made_again_from_the_cache(tiny_project: Project) -> None:
+    before = {path.name: path.read_bytes() for path in tiny(tiny_project).version(1).iterdir()}
+    shutil.rmtree(tiny(tiny_project).version(1))
+    report = again(tiny_project, OPENVINO, RTX)
+    assert (report.version, ran(report)) == (1, ["publish"])
+    after = {path.name: path.read_bytes() for path in tiny(tiny_project).version(1).iterdir()}
+    assert {name for name in before if before[name] != after[name]} <= {MANIFEST}
+    known, old = passport(tiny_project), json.loads(before[MANIFEST])
+    assert [one.parity for one in known.artefacts] == [one.parity for one in passport(tiny_project).artefacts]
+    assert [one["seconds"] for one in old["artefacts"]] == [one.seconds for one in known.artefacts]
+
+
+TASK = ["verify export", "verify rounding", "verify openvino"]
+
+CHANGES = {
+    "comment": ("RECIPE = ", "# the one\nRECIPE = ", None),
+    "instances": ('packages=("numpy",)', 'packages=("numpy",), instances=3', None),
+    "tolerance": ("Tolerance(top1=1.0)", "Tolerance(top1=0.9)", ["publish"]),
+    "loss allowed": ("truth: 1.0", "truth: 1.0, max_loss=0.5", ["publish"]),
+    "precision": (
+        'packages=("numpy",)', 'packages=("numpy",), precision="fp32"',
+        ["precision", "compile openvino", "verify openvino", "publish"],
+    ),
+    "score": ("truth: 1.0", "truth: 0.9", ["reference", *TASK, "publish"]),
+    "weights": (
+        "manual_seed(0)", "manual_seed(1)",
+        ["reference", "export", "verify export", "precision", "verify rounding", "compile openvino", "verify openvino",
+         "publish"],
+    ),
+    "code that gives the same": (
+        "self.last(torch.relu(self.first(x)))", "self.last(self.first(x).relu())",
+        ["reference", "export", *TASK, "publish"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "stages"), CHANGES.values(), ids=CHANGES.keys())
+def test_change_runs_exactly_what_depends_on_it(tiny_project: Project, old: str, new: str, stages: Any) -> None:
+    edit(tiny_project, old, new)
+    report = again(tiny_project, OPENVINO, RTX)
+    assert (report.up_to_date, ran(report)) == (stages is None, stages or [])
+    assert again(tiny_project, OPENVINO, RTX).up_to_date
+
+
+def test_back_and_forth_between_two_settings_runs_nothing(tiny_project: Project) -> None:
+    edit(tiny_project, 'packages=("numpy",)', 'packages=("numpy",), precision="fp32"')
+    again(tiny_project, OPENVINO)
+    edit(tiny_project, ', precision="fp32"', "")
+    assert ran(again(tiny_project, OPENVINO)) == ["publish"]
+
+
+def test_damaged_result_is_made_again_and_no_other(tiny_project: Project) -> None:
+    shutil.rmtree(tiny(tiny_project).version(1))
+    (exported,) = (tiny_project.work / "cache" / "tiny" / "export").glob("*/model.onnx")
+    exported.write_bytes(exported.read_bytes()[:-1])
+    assert told(tiny_project)["export"] == f"{RUNS} its result is damaged"
+    assert ran(again(tiny_project, OPENVINO, RTX)) == ["export", "publish"]
+
+
+def test_file_of_the_recipe_counts(tiny_project: Project) -> None:
+    (tiny_project.recipes / "rows.txt").write_text("0")
+    edit(tiny_project, 'packages=("numpy",)', 'files=("rows.txt",)')
+    assert told(tiny_project)["export"] == f"{RUNS} file rows.txt is new"
+    again(tiny_project, OPENVINO)
+    (tiny_project.recipes / "rows.txt").write_text("1")
+    assert told(tiny_project, OPENVINO)["export"] == f"{RUNS} file rows.txt changed"
+    assert ran(again(tiny_project, OPENVINO)) == ["reference", "export", *TASK, "publish"]
+
+
+def test_refused_build_keeps_what_it_measured(tiny_project: Project) -> None:
+    edit(tiny_project, "Tolerance(top1=1.0)", "Tolerance(max_abs=1e-9)")
+    edit(tiny_project, "manual_seed(0)", "manual_seed(1)")
+    with pytest.raises(BuildError, match="max_abs"):
+        again(tiny_project)
+    assert told(tiny_project, OPENVINO)["verify export"] == CACHED
+    edit(tiny_project, "Tolerance(max_abs=1e-9)", "Tolerance(top1=1.0)")
+    assert "export" not in ran(again(tiny_project))
+
+
+def test_explanation_of_nothing_to_do(tiny_project: Project) -> None:
+    found = explain(tiny_project)
+    assert found.summary == "version 1 is up to date"
+    assert {one.verdict for one in found.stages} == {NOTHING}
+
+
+def test_explanation_follows_a_change_through_the_stages(tiny_project: Project) -> None:
+    edit(tiny_project, "manual_seed(0)", "manual_seed(1)")
+    assert explain(tiny_project).summary == "version 1 was made from other inputs"
+    found = told(tiny_project)
+    assert found["reference"] == found["export"] == f"{RUNS} recipe changed"
+    assert found["precision"] == f"{MAY_RUN} depends on what export and reference will give"
+    assert found["compile openvino"] == f"{MAY_RUN} depends on what precision will give"
+    assert found["publish"].startswith(RUNS)
+
+
+def test_explanation_names_values_where_they_are_short(tiny_project: Project) -> None:
+    edit(tiny_project, 'packages=("numpy",)', 'packages=("numpy",), precision="fp32"')
+    found = told(tiny_project)
+    assert (found["reference"], found["export"]) == (CACHED, CACHED)
+    assert found["precision"] == f"{RUNS} precision fp16 → fp32"
+
+
+def test_explanation_of_what_never_ran_and_of_force(tiny_project: Project) -> None:
+    found = {one.stage: one for one in explain(tiny_project, OPENVINO, "tensorrt-rtx:sm120").stages}
+    assert found["compile tensorrt-rtx:sm120"].why == "it never ran here"
+    assert found["compile openvino"].verdict == CACHED
+    assert set(told(tiny_project, force=True).values()) == {f"{RUNS} --force"}
+
+
+def test_explanation_changes_nothing(tiny_project: Project) -> None:
+    edit(tiny_project, "manual_seed(0)", "manual_seed(1)")
+    shutil.rmtree(tiny(tiny_project).version(1))
+
+    def state() -> list[tuple[str, int]]:
+        return sorted((str(path), path.stat().st_mtime_ns) for path in tiny_project.root.rglob("*"))
+
+    before = state()
+    explain(tiny_project)
+    assert state() == before
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["unchanged", "warm"])
+def test_build_that_runs_no_stage_imports_nothing_heavy(tiny_project: Project, lost: bool) -> None:
+    if lost:
+        shutil.rmtree(tiny(tiny_project).version(1))
+    code = (
+        "import sys\nfrom engineroom.cli import main\n"
+        f"sys.argv = ['engineroom', 'build', 'tiny', '--target', '{OPENVINO}', '--target', '{RTX}']\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "heavy = {'torch', 'onnx', 'onnxruntime', 'openvino', 'transformers', 'sklearn', 'scipy'}\n"
+        "assert not heavy.intersection(sys.modules), heavy.intersection(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "tiny: publish\n" if lost else "")
 
 
 def test_operators_configuration_is_left_alone(tiny_project: Project) -> None:

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,8 @@ from engineroom.project import Project
 from engineroom.recipe import Recipe
 
 if TYPE_CHECKING:
+    from engineroom.compile.explain import Explanation
+    from engineroom.compile.options import BuildOptions
     from engineroom.compile.report import BuildReport
     from engineroom.repository.passport import Parity
 
@@ -21,7 +24,7 @@ TARGET = click.option(
     help="openvino, tensorrt, or tensorrt-rtx:smNN,smNN...; several may be given. "
     "Default: tensorrt where it and a GPU are here, else openvino.",
 )  # fmt: skip
-FORCE = click.option("--force", is_flag=True, help="Build although nothing changed.")
+FORCE = click.option("--force", is_flag=True, help="Run every stage, although nothing changed.")
 WRITE_CONFIG = click.option(
     "--write-config", is_flag=True, help="Replace config.pbtxt and configs/cpu.pbtxt by freshly written ones."
 )
@@ -30,23 +33,24 @@ FIND_ISLANDS = click.option(
     is_flag=True,
     help="Where FP16 misses the proof, find the nodes that must stay FP32. Takes minutes.",
 )
+EXPLAIN = click.option("--explain", is_flag=True, help="Say which stages would run, and why. Changes nothing.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 
 
-def build_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that `engineroom build` and a recipe's own script share; they arrive as fields of `BuildOptions`."""
-    for option in (JSON, FIND_ISLANDS, WRITE_CONFIG, FORCE, TARGET):
+def options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a build, for the command and for a recipe that is a program."""
+    for option in (JSON, EXPLAIN, FIND_ISLANDS, WRITE_CONFIG, FORCE, TARGET):
         command = option(command)
     return command
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@build_options
-def build(names: tuple[str, ...], as_json: bool, **options: Any) -> None:
+@options
+def build(names: tuple[str, ...], **given: Any) -> None:
     """Compile models into the model repository: export, precision, compile, verify, publish.
 
-    NAME is a recipe in build/; all of them where none is given. A model that is up to date is not built again.
+    NAME is a recipe in build/; all of them where none is given. Only stages whose inputs have changed run.
     """
     from engineroom.compile.recipes import recipe_from_name, recipe_names
 
@@ -54,7 +58,7 @@ def build(names: tuple[str, ...], as_json: bool, **options: Any) -> None:
     recipes = [recipe_from_name(project, name) for name in names or recipe_names(project)]
     if not recipes:
         raise click.UsageError(f"there are no recipes in {project.recipes}.")
-    build_all(recipes, project, options, as_json=as_json)
+    build_all(recipes, project, **given)
 
 
 def build_recipe(recipe: Recipe) -> None:
@@ -66,38 +70,58 @@ def build_recipe(recipe: Recipe) -> None:
     from engineroom.cli import run
 
     @click.command(help=f"Compile {recipe.name} into the model repository.")
-    @build_options
-    def script(as_json: bool, **options: Any) -> None:
-        build_all([recipe], Project.find(), options, as_json=as_json)
+    @options
+    def script(**given: Any) -> None:
+        build_all([recipe], Project.find(), **given)
 
     run(script)
 
 
-def build_all(recipes: list[Recipe], project: Project, options: dict[str, Any], *, as_json: bool) -> None:
+def build_all(recipes: list[Recipe], project: Project, *, explain: bool, as_json: bool, **given: Any) -> None:
     """Build recipes one after the other and print what was done.
 
     Args:
         recipes: What to build.
         project: Where to.
-        options: Fields of `BuildOptions`; without targets, the default one.
+        explain: Only say what would be done.
         as_json: Print JSON instead of tables.
+        given: Fields of `BuildOptions`; without targets, the default one.
     """
-    from engineroom.compile.pipeline import BuildOptions
-    from engineroom.compile.pipeline import build as build_one
+    from engineroom.compile.options import BuildOptions
     from engineroom.compile.targets import default_target, target_names
 
-    targets = target_names(options["targets"]) or (default_target(),)
-    reports = []
+    targets = target_names(given["targets"]) or (default_target(),)
+    reports: list[BuildReport | Explanation] = []
     for recipe in recipes:
         command = " ".join(["engineroom build", recipe.name, *(f"--target {name}" for name in targets)])
-        report = build_one(
-            recipe, project, BuildOptions(**{**options, "targets": targets, "command": command}), watch(recipe.name)
-        )
-        reports.append(report)
+        options = BuildOptions(**{**given, "targets": targets, "command": command})
+        done, show = _explained(recipe, project, options) if explain else _built(recipe, project, options)
+        reports.append(done)
         if not as_json:
-            _print(report)
+            show()
     if as_json:
         click.echo(json.dumps([asdict(report) for report in reports], indent=2))
+
+
+def _built(recipe: Recipe, project: Project, options: "BuildOptions") -> tuple["BuildReport", Callable[[], None]]:
+    from engineroom.compile.pipeline import build as build_one
+
+    report = build_one(recipe, project, options, watch(recipe.name))
+    return report, partial(_print, report)
+
+
+def _explained(recipe: Recipe, project: Project, options: "BuildOptions") -> tuple["Explanation", Callable[[], None]]:
+    from engineroom.compile.explain import explanation
+
+    told = explanation(recipe, project, options)
+    return told, partial(_print_explanation, told)
+
+
+def _print_explanation(told: "Explanation") -> None:
+    click.echo(f"{told.model}: {told.summary}")
+    width = max(len(one.stage) for one in told.stages)
+    for one in told.stages:
+        click.echo(f"  {one.stage:{width}}  {one.verdict}{': ' if one.why else ''}{one.why}")
 
 
 def _print(report: "BuildReport") -> None:
@@ -118,7 +142,8 @@ def _print(report: "BuildReport") -> None:
         table.add_column(heading, justify="right" if heading in ("time", "size") else "left", overflow="fold")
     for stage in report.stages:
         size = "" if stage.size_bytes is None else f"{stage.size_bytes / 1e6:.1f} MB"
-        table.add_row(stage.name, f"{stage.seconds:.1f} s", size, "\n".join(map(_proof, stage.parity)), stage.note)
+        time = "cached" if stage.cached else f"{stage.seconds:.1f} s"
+        table.add_row(stage.name, time, size, "\n".join(map(_proof, stage.parity)), stage.note)
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 

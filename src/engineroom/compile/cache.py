@@ -70,8 +70,8 @@ class Entry:
     size_bytes: int
 
     def digests(self, name: str = "") -> dict[str, str]:
-        """What a later stage depends on: one named digest, or those of all files."""
-        return {name: self.made.digests[name]} if name else dict(self.files)
+        """What a later stage depends on: one named digest, or all of them and those of the files."""
+        return {name: self.made.digests[name]} if name else {**self.made.digests, **self.files}
 
     def path(self, name: str) -> Path:
         """One of its files."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engineroom.compile import naming
+from engineroom.compile.onnx_files import save_onnx
 from engineroom.compile.reference import Reference
 from engineroom.compile.traces import remove_traces
 from engineroom.errors import ExportError
@@ -43,7 +44,7 @@ def onnx_from_module(reference: Reference, path: Path) -> list[str]:
     model = onnx.load(str(path))
     renamed = naming.rename(model.graph, edges)
     remove_traces(model)
-    onnx.save(model, str(path))
+    save_onnx(model, path)
     _check(recipe, path)
     return [f"renamed the internal value '{name}', the recipe uses its name" for name in renamed]
 

@@ -71,15 +71,16 @@ class OnnxRuntime:
 
 
 def compile_or_fall_back(
-    target: Target, graph: Path, recipe: Recipe, fallback: str
+    target: Target, graph: Path, recipe: Recipe, fallback: str, folder: Path
 ) -> tuple[Target, Compiled, dict[str, str]]:
     """Compile a graph for a target, or take the fallback where its compiler refuses the graph.
 
     Args:
         target: What for.
-        graph: The ONNX graph after the precision step; what is made goes beside it.
+        graph: The ONNX graph after the precision step.
         recipe: Its recipe.
         fallback: `onnxruntime`, or empty for none.
+        folder: Where what is made goes; the fallback makes nothing, it is the graph itself.
 
     Returns:
         The target in the end, what was made, and, where that is the fallback, the target it stands in for with the
@@ -89,12 +90,12 @@ def compile_or_fall_back(
         CompileError: The target cannot be used here, or refuses the graph and there is no fallback.
     """
     try:
-        return target, target.compile(graph, recipe, graph.parent), {}
+        return target, target.compile(graph, recipe, folder), {}
     except GraphRefused as error:
         if fallback != FALLBACK:
             raise
         instead = OnnxRuntime()
-        return instead, instead.compile(graph, recipe, graph.parent), {target.name: error.words}
+        return instead, instead.compile(graph, recipe, folder), {target.name: error.words}
 
 
 def joined(artefacts: Iterable[Artefact]) -> tuple[Artefact, ...]:
@@ -102,5 +103,9 @@ def joined(artefacts: Iterable[Artefact]) -> tuple[Artefact, ...]:
     by_file: dict[str, Artefact] = {}
     for one in artefacts:
         before = by_file.get(one.file)
-        by_file[one.file] = replace(one, instead_of={**(before.instead_of if before else {}), **one.instead_of})
+        by_file[one.file] = replace(
+            one,
+            instead_of={**(before.instead_of if before else {}), **one.instead_of},
+            fingerprints={**(before.fingerprints if before else {}), **one.fingerprints},
+        )
     return tuple(by_file.values())

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from engineroom import __version__
 from engineroom.compile.fallback import FALLBACK
-from engineroom.compile.fingerprint import libraries, machine
 from engineroom.compile.gpu import find_driver, gpus
+from engineroom.compile.inputs import libraries, machine
 from engineroom.compile.report import Log
+from engineroom.errors import RepositoryError
 from engineroom.hardware import capability, processor
 from engineroom.recipe import Recipe
 from engineroom.repository.files import sha256
@@ -85,10 +86,13 @@ def kept_engines(folder: ModelFolder, mark: str, graph: Path, made: tuple[Artefa
     Returns:
         The artefacts by the path of their file; none where the latest version is of another build, or cannot be read.
     """
-    if folder.latest is None or not (folder.version(folder.latest) / MANIFEST).is_file():
+    if folder.latest is None:
         return {}
     version = folder.version(folder.latest)
-    passport = passport_from_file(version / MANIFEST)
+    try:
+        passport = passport_from_file(version / MANIFEST)
+    except RepositoryError:
+        return {}
     if passport.fingerprint != mark or passport.files.get(GRAPH) != sha256(graph):
         return {}
     engines = [one for one in passport.artefacts if one.target == "tensorrt"]

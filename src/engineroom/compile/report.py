@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
+from engineroom.compile.cache import Entry
 from engineroom.repository.passport import Parity
 
 Watch = Callable[[str], AbstractContextManager[object]]
@@ -17,10 +18,11 @@ class Stage:
 
     Attributes:
         name: What the stage is called.
-        seconds: How long it took.
+        seconds: How long it took; for a cached one, when it ran.
         size_bytes: Size of what it wrote; None where it wrote nothing.
         note: What a reader should know.
         parity: The proofs, for a verify stage.
+        cached: Whether its result was there already, so that it did not run.
     """
 
     name: str
@@ -28,6 +30,12 @@ class Stage:
     size_bytes: int | None = None
     note: str = ""
     parity: tuple[Parity, ...] = ()
+    cached: bool = False
+
+    def take(self, entry: Entry) -> None:
+        """Report the result of the stage."""
+        self.seconds, self.note = entry.seconds, entry.made.note
+        self.size_bytes = entry.size_bytes if entry.files else None
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ class BuildReport:
         model: The model's name.
         version: The version that is now the latest.
         up_to_date: Whether there was nothing to do.
-        stages: The stages that ran, in order.
+        stages: The stages, in order, those whose result was cached among them.
     """
 
     model: str
@@ -72,3 +80,13 @@ class Log:
             yield stage
         stage.seconds = time.perf_counter() - began
         self.stages.append(stage)
+
+    def cached(self, name: str, entry: Entry) -> None:
+        """Keep a stage that did not have to run."""
+        stage = Stage(name, cached=True)
+        stage.take(entry)
+        self.stages.append(stage)
+
+    def judged(self, parity: tuple[Parity, ...], note: str) -> None:
+        """Add to the last stage what its measurements were found to be worth."""
+        self.stages[-1].parity, self.stages[-1].note = parity, note

@@ -20,7 +20,7 @@ from engineroom.project import Project
 from engineroom.recipe import Recipe
 
 APART = {
-    "Recipe": ("files", "instances", "packages", "precision", "slo", "sparsity", "task", "tolerance"),
+    "Recipe": ("files", "instances", "islands", "packages", "precision", "slo", "sparsity", "task", "tolerance"),
     "Tensor": ("labels",),
     "TaskMetric": ("max_loss",),
 }

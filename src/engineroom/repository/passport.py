@@ -62,6 +62,8 @@ class Artefact:
         device: The GPU it was compiled on, the only kind it runs on; empty where it is tied to none.
         driver: NVIDIA's driver that it was compiled with, and the CUDA of that; empty where there was none.
         instead_of: The targets that it stands in for, each with its compiler's reason to refuse the graph.
+        fingerprints: For each target that it was made for, digest of all that it was made from and proven with; none
+            for an engine that was added on the machine that serves it.
     """
 
     file: str
@@ -77,6 +79,7 @@ class Artefact:
     device: str = ""
     driver: str = ""
     instead_of: dict[str, str] = field(default_factory=dict)
+    fingerprints: dict[str, str] = field(default_factory=dict)
 
     @property
     def capability(self) -> str:
@@ -126,7 +129,7 @@ class Passport:
 
     Attributes:
         model: Name of the model.
-        fingerprint: Digest of all that went into the build; equal fingerprints need no second build.
+        fingerprint: Digest of all that its artefacts share: recipe, weights, samples, versions, limits, machine.
         built_at: UTC time, ISO 8601.
         command: The command that builds it again.
         profile: Sizes and precision that engines are compiled for.
