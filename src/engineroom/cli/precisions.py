@@ -43,7 +43,7 @@ def precisions(name: str, seconds: float, as_json: bool) -> None:
 
 
 def _conditions(recipe: Recipe) -> dict[str, str]:
-    from engineroom.compile.fingerprint import libraries, machine
+    from engineroom.compile.inputs import libraries, machine
 
     known = libraries(recipe)
     tools = ("openvino", "onnxruntime", "torch")
