@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from engineroom.compile import onnx_files
-from engineroom.compile.onnx_files import copy_onnx, data_file, files_of, save_onnx, weights_bytes
+from engineroom.compile.onnx_files import copy_onnx, data_file, files_of, inferred, loadable, save_onnx, weights_bytes
 
 
 @pytest.fixture
@@ -81,3 +81,22 @@ def test_copy_stands_alone(model: Any, tmp_path: Path, monkeypatch: pytest.Monke
         file.unlink()
     np.testing.assert_array_equal(answer(path), expected)
     assert len(files_of(path)) == (2 if limit == 4096 else 1)
+
+
+@pytest.mark.parametrize("limit", [4096, 5000], ids=["large", "small"])
+def test_model_in_memory_can_be_loaded_and_its_shapes_inferred(
+    model: Any, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(onnx_files, "EXTERNAL_FROM_BYTES", limit)
+    x = np.ones((2, 32), np.float32)
+    expected = x @ numpy_helper.to_array(model.graph.initializer[0])
+    model.graph.node.append(helper.make_node("Relu", ["y"], ["z"]))
+    model.graph.output[0].name = "z"
+    known = inferred(model)
+    assert {value.name: value.type.tensor_type.elem_type for value in known.graph.value_info} == {
+        "y": TensorProto.FLOAT
+    }
+    with loadable(known) as source:
+        assert isinstance(source, str if limit == 4096 else bytes)
+        session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(session.run(["z"], {"x": x})[0], expected, rtol=1e-5)

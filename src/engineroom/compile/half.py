@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engineroom.compile.naming import names_in
+from engineroom.compile.onnx_files import inferred
 from engineroom.compile.ranges import HALF_MAX, nodes_beyond_half, ranges_from_onnx
 from engineroom.errors import PrecisionError
 from engineroom.recipe import Arrays
@@ -68,7 +69,8 @@ def _converted(model_name: str, model: Any, beyond: list[str]) -> Any:
         # The converter prints a line for every constant that it rounds to FP16's smallest value.
         with contextlib.redirect_stdout(io.StringIO()):
             converted = convert_float_to_float16(
-                model,
+                inferred(model),
+                disable_shape_infer=True,
                 keep_io_types=True,
                 # Its own default cuts every constant beyond 10,000, and says nothing.
                 max_finite_val=HALF_MAX,

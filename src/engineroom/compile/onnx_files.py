@@ -1,6 +1,9 @@
 """ONNX files: protobuf holds 2 GB, so the weights of a larger graph stand in a second file beside it."""
 
+import contextlib
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +57,42 @@ def copy_onnx(source: Path, path: Path) -> None:
     else:
         data_file(path).unlink(missing_ok=True)
         shutil.copyfile(source, path)
+
+
+@contextlib.contextmanager
+def loadable(model: Any) -> Iterator[str | bytes]:
+    """A model in memory as ONNX Runtime takes it: its bytes, or the path of a file that lasts as long as this.
+
+    Args:
+        model: `onnx.ModelProto`. Where its weights go into a file, they leave the model.
+    """
+    if weights_bytes(model.graph) < EXTERNAL_FROM_BYTES:
+        yield model.SerializeToString()
+        return
+    with tempfile.TemporaryDirectory(prefix="engineroom-") as folder:
+        path = Path(folder) / "model.onnx"
+        save_onnx(model, path)
+        yield str(path)
+
+
+def inferred(model: Any) -> Any:
+    """A model with the type and shape of every value, as far as they are known without running it.
+
+    Args:
+        model: `onnx.ModelProto`. A large one is empty afterwards.
+
+    Returns:
+        `onnx.ModelProto`, its weights loaded.
+    """
+    import onnx
+
+    if weights_bytes(model.graph) < EXTERNAL_FROM_BYTES:
+        return onnx.shape_inference.infer_shapes(model)
+    with tempfile.TemporaryDirectory(prefix="engineroom-") as folder:
+        path, known = Path(folder) / "model.onnx", Path(folder) / "known.onnx"
+        save_onnx(model, path)
+        onnx.shape_inference.infer_shapes_path(str(path), str(known))
+        return onnx.load(str(known))
 
 
 def weights_bytes(graph: Any) -> int:

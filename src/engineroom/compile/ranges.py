@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engineroom.compile.onnx_files import inferred, loadable
 from engineroom.recipe import Arrays
 
 HALF_MAX = 65504.0
@@ -55,11 +56,12 @@ def ranges_from_onnx(source: Path, requests: Iterable[Arrays]) -> Ranges:
         for item in model.graph.initializer
         if item.data_type == onnx.TensorProto.FLOAT
     }
-    names = _watch_every_value(model)
+    watched, names = _watched(model)
     options = onnxruntime.SessionOptions()
     # Optimised away, a value could not be watched; fused, it would not be the one that FP16 would hold.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    with loadable(watched) as loaded:
+        session = onnxruntime.InferenceSession(loaded, options, providers=["CPUExecutionProvider"])
     values: dict[str, float] = {}
     for request in requests:
         for name, array in zip(names, session.run(names, dict(request)), strict=True):
@@ -84,22 +86,24 @@ def nodes_beyond_half(source: Path, ranges: Ranges) -> dict[str, float]:
     return {name: largest for name, largest in found.items() if largest}
 
 
-def _watch_every_value(model: Any) -> list[str]:
-    """Make every floating-point value that a node computes an output; gives their names."""
+def _watched(model: Any) -> tuple[Any, list[str]]:
+    """The model with every floating-point value that a node computes as an output, and their names."""
     import onnx
 
-    inferred = onnx.shape_inference.infer_shapes(model).graph
+    watched = inferred(model)
+    graph = watched.graph
     floats = {
         value.name
-        for value in (*inferred.value_info, *inferred.output)
+        for value in (*graph.value_info, *graph.output)
         if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     }
-    names = [name for node in model.graph.node for name in node.output if name in floats]
-    outputs = {value.name for value in model.graph.output}
-    model.graph.output.extend(
+    names = [name for node in graph.node for name in node.output if name in floats]
+    outputs = {value.name for value in graph.output}
+    del graph.value_info[:]
+    graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names if name not in outputs
     )
-    return names
+    return watched, names
 
 
 def _magnitude(array: Any) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engineroom.compile.naming import subgraphs
+from engineroom.compile.onnx_files import inferred
 from engineroom.compile.targets.onnx_runtime import runner_from_model
 from engineroom.compile.verify import Runner
 
@@ -47,7 +48,7 @@ def rounding_model(graph: Path) -> Any:
     """
     import onnx
 
-    model = onnx.shape_inference.infer_shapes(onnx.load(str(graph)))
+    model = inferred(onnx.load(str(graph)))
     edges = _keep_edges(model.graph)
     _round(model.graph)
     model.graph.node.extend(edges)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from engineroom.compile.onnx_files import loadable
 from engineroom.compile.verify import Runner
 from engineroom.errors import CompileError
 from engineroom.recipe import Arrays
@@ -33,7 +34,8 @@ def runner_from_model(model: Any, graph: Path, name: str, kind: str = "fp16") ->
     Raises:
         CompileError: ONNX Runtime does not take the model.
     """
-    return _runner(model.SerializeToString(), graph, name, kind)
+    with loadable(model) as source:
+        return _runner(source, graph, name, kind)
 
 
 def _runner(source: str | bytes, graph: Path, name: str, kind: str) -> Runner:
