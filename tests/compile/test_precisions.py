@@ -3,12 +3,14 @@
 import json
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from engineroom.cli.precisions import precisions
+from engineroom.cli.models import models
+from engineroom.cli.precisions import text_from_rows
 from engineroom.compile.precisions import Row, median_and_interval, rows_from_recipe, rows_per_s, variants
 from engineroom.compile.recipes import recipe_from_name
 from engineroom.compile.verify import Runner
@@ -66,18 +68,20 @@ def test_rounds_take_turns_and_see_a_runner_that_is_slower() -> None:
     assert 2 < np.median(fast) / np.median(slow) < 5
 
 
-def test_command_tells_the_conditions(tiny_project: Project) -> None:
-    before = sorted(path for path in tiny_project.repository.rglob("*"))
-    told = CliRunner().invoke(precisions, ["tiny", "--seconds", "1", "--json"])
+def test_table_has_a_line_for_each_and_the_reasons_below(rows: dict[str, Row]) -> None:
+    worse = replace(rows["2:4"], refused="tiny: 2:4 pruning costs too much")
+    lines = text_from_rows((*rows.values(), worse)).splitlines()
+    assert lines[0].split()[:3] == ["precision", "computes", "size"]
+    assert "share" in lines[0]
+    assert [line.split()[-1] for line in lines[2 : len(rows) + 3]] == ["passes"] * len(rows) + ["refused"]
+    assert lines[-1] == "refused: tiny: 2:4 pruning costs too much"
+
+
+def test_command_tells_the_conditions_and_publishes_nothing(tiny_project: Project) -> None:
+    before = sorted(tiny_project.repository.rglob("*"))
+    told = CliRunner().invoke(models, ["precisions", "tiny", "--seconds", "1", "--json"])
     found = json.loads(told.stdout)
     assert found["conditions"]["batch"] == "4"
-    assert {"openvino", "torch", "amx"} <= found["conditions"].keys()
+    assert {"openvino", "torch", "amx", "cores"} <= found["conditions"].keys()
     assert [row["name"] for row in found["rows"]] == [variant.name for variant in variants()]
-    assert sorted(path for path in tiny_project.repository.rglob("*")) == before
-
-
-def test_command_prints_a_table(tiny_project: Project) -> None:
-    told = CliRunner().invoke(precisions, ["tiny", "--seconds", "1"])
-    lines = told.stdout.splitlines()
-    assert lines[1].split()[:3] == ["precision", "computes", "size"]
-    assert any(line.split()[:4] == ["int8", "int8", "graph", "in"] and "passes" in line for line in lines)
+    assert sorted(tiny_project.repository.rglob("*")) == before

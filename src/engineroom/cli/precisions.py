@@ -1,7 +1,8 @@
 """`engineroom models precisions`: one recipe in every precision, side by side."""
 
+import io
 import json
-import sys
+import os
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -35,38 +36,51 @@ def precisions(name: str, seconds: float, as_json: bool) -> None:
     recipe = recipe_from_name(Project.find(), name)
     with tempfile.TemporaryDirectory(prefix="engineroom-") as folder:
         rows = rows_from_recipe(recipe, Path(folder), seconds, watch(name))
+    told = conditions(recipe)
     if as_json:
-        told = {"model": name, "conditions": _conditions(recipe), "rows": [asdict(row) for row in rows]}
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps({"model": name, "conditions": told, "rows": [asdict(row) for row in rows]}, indent=2))
     else:
-        _print(recipe, rows)
+        click.echo(text_from_rows(rows), nl=False)
+        click.echo(", ".join(f"{name} {value}" for name, value in told.items()))
 
 
-def _conditions(recipe: Recipe) -> dict[str, str]:
-    from engineroom.compile.inputs import libraries, machine
+def conditions(recipe: Recipe) -> dict[str, str]:
+    """What speed depends on besides the model: the batch, this machine, and what computes on it.
 
-    known = libraries(recipe)
-    tools = ("openvino", "onnxruntime", "torch")
-    return {"batch": str(recipe.batch.opt), **machine(), **{name: known[name] for name in tools}}
+    Args:
+        recipe: Says the batch.
+    """
+    from engineroom.compile.record import machine_here, versions
+
+    known = versions(recipe)
+    computing = {name: known[name] for name in ("openvino", "onnxruntime", "torch")}
+    return {"batch": str(recipe.batch.opt), "cores": str(os.cpu_count()), **machine_here(), **computing}
 
 
-def _print(recipe: Recipe, rows: "tuple[Row, ...]") -> None:
+def text_from_rows(rows: "tuple[Row, ...]", width: int = 140) -> str:
+    """The table, what its words mean, and the reasons of the refusals.
+
+    Args:
+        rows: At least one row.
+        width: Characters a line of the table may have.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    task = [recipe.task.name] if recipe.task else []
+    task = [name for name in rows[0].parity.task if not name.endswith(" of the module")]
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for heading in ("precision", "computes", "size", "noise", "max error", "cosine", *task, "rows/s", "x fp32", "gate"):
         table.add_column(heading, justify="left" if heading in ("precision", "computes", "gate") else "right")
     for row in rows:
         table.add_row(*_cells(row, task))
-    Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(table)
-    click.echo("noise: error in units of what rounding to the precision alone does to the module. ", nl=False)
-    click.echo(", ".join(f"{name} {value}" for name, value in _conditions(recipe).items()))
+    screen = io.StringIO()
+    Console(file=screen, width=width, highlight=False).print(table)
     # Pruning is refused once for all that it is in.
-    for reason in dict.fromkeys(row.refused for row in rows if row.refused):
-        click.echo(f"refused: {reason}")
+    reasons = [f"refused: {reason}" for reason in dict.fromkeys(row.refused for row in rows if row.refused)]
+    legend = "noise: error in units of what rounding to the type alone does to the module"
+    lines = [line.rstrip() for line in screen.getvalue().splitlines() if line.strip()]
+    return "\n".join([*lines, legend, *reasons, ""])
 
 
 def _cells(row: "Row", task: list[str]) -> tuple[str, ...]:
