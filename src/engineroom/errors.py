@@ -12,6 +12,7 @@ it without a traceback and exits with 1.
     │   │   └── GraphRefused     the target's compiler works, and does not take this graph
     │   └── ParityError          the artefact answers otherwise than the module
     ├── RepositoryError          the model repository cannot be read or written
+    │   └── NewerManifest        a newer engineroom wrote the version
     ├── ServerError              Triton cannot be found, started or trusted
     │   ├── ServerNotInstalled   there is no Triton here, or an incomplete one
     │   ├── PortInUse            another process listens on the port
@@ -71,6 +72,10 @@ class ParityError(BuildError):
 
 class RepositoryError(EngineRoomError):
     """The model repository cannot be read or written."""
+
+
+class NewerManifest(RepositoryError):
+    """A manifest was written by a newer engineroom, in a form that this one does not know."""
 
 
 class ServerError(EngineRoomError):

@@ -33,13 +33,17 @@ FIND_ISLANDS = click.option(
     is_flag=True,
     help="Where FP16 misses the proof, find the nodes that must stay FP32. Takes minutes.",
 )
+FALLBACK = click.option(
+    "--fallback", type=click.Choice(["onnxruntime"]),
+    help="Where TensorRT refuses the model, serve its graph on Triton's ONNX Runtime backend instead.",
+)  # fmt: skip
 EXPLAIN = click.option("--explain", is_flag=True, help="Say which stages would run, and why. Changes nothing.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
     """The options of a build, for the command and for a recipe that is a program."""
-    for option in (JSON, EXPLAIN, FIND_ISLANDS, WRITE_CONFIG, FORCE, TARGET):
+    for option in (JSON, EXPLAIN, FALLBACK, FIND_ISLANDS, WRITE_CONFIG, FORCE, TARGET):
         command = option(command)
     return command
 
@@ -91,10 +95,12 @@ def build_all(recipes: list[Recipe], project: Project, *, explain: bool, as_json
     from engineroom.compile.targets import default_target, target_names
 
     targets = target_names(given["targets"]) or (default_target(),)
+    fallback = given["fallback"] or ""
+    words = [*(f"--target {name}" for name in targets), *([f"--fallback {fallback}"] if fallback else [])]
     reports: list[BuildReport | Explanation] = []
     for recipe in recipes:
-        command = " ".join(["engineroom build", recipe.name, *(f"--target {name}" for name in targets)])
-        options = BuildOptions(**{**given, "targets": targets, "command": command})
+        command = " ".join(["engineroom build", recipe.name, *words])
+        options = BuildOptions(**{**given, "targets": targets, "fallback": fallback, "command": command})
         done, show = _explained(recipe, project, options) if explain else _built(recipe, project, options)
         reports.append(done)
         if not as_json:
@@ -130,6 +136,8 @@ def _print(report: "BuildReport") -> None:
 
     if report.up_to_date:
         click.echo(f"{report.model}: version {report.version} is up to date. --force builds it again.")
+        for stage in report.stages:
+            click.echo(stage.note)
         return
     table = Table(title=f"{report.model}: version {report.version} published", title_justify="left", title_style="bold")
     for heading in (

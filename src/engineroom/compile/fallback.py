@@ -67,7 +67,7 @@ class OnnxRuntime:
 
     def runners(self, compiled: Compiled, graph: Path, recipe: Recipe) -> Runners:  # noqa: ARG002 - the protocol's
         """The graph, with every value rounded as a GPU would."""
-        return ((recipe.precision, partial(rounding_runner, graph)),)
+        return ((recipe.precision, partial(rounding_runner, graph, recipe.precision)),)
 
 
 def compile_or_fall_back(

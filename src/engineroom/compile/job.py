@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from engineroom.compile.options import BuildOptions
 from engineroom.compile.plan import Plan, plan_of
-from engineroom.compile.record import held_targets
+from engineroom.compile.record import flaw, held_targets
 from engineroom.compile.targets import Target, target_from_name
 from engineroom.errors import RepositoryError
 from engineroom.project import Project
 from engineroom.recipe import Recipe
-from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder, Repository
-from engineroom.repository.passport import Passport, passport_from_file
+from engineroom.repository.layout import MANIFEST, ModelFolder, Repository
+from engineroom.repository.passport import passport_from_file
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def missing_from(folder: ModelFolder, plan: Plan) -> str:
         passport = passport_from_file(folder.version(number) / MANIFEST)
     except RepositoryError as error:
         return str(error)
-    if gone := [name for name in _files(passport) if not (folder.version(number) / name).is_file()]:
-        return f"version {number} has lost {', '.join(gone)}"
+    if told := flaw(passport, folder.version(number)):
+        return f"version {number} {told}"
     made = {target for one in passport.artefacts for target in one.fingerprints}
     if absent := [target for target in plan.targets if target not in made]:
         return f"version {number} has nothing for {', '.join(absent)}"
@@ -89,9 +89,3 @@ def _made_alike(folder: ModelFolder, plan: Plan, fallback: str) -> set[str]:
     except RepositoryError:
         return set()
     return held_targets(passport, fallback) if passport.fingerprint == plan.fingerprint() else set()
-
-
-def _files(passport: Passport) -> list[str]:
-    """Every file that a version must have."""
-    compiled = (name for one in passport.artefacts for name in (one.file, *one.companions))
-    return sorted({GRAPH, GOLDEN, *passport.files, *compiled})

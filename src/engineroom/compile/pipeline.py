@@ -14,18 +14,19 @@ from engineroom.compile.job import Job, job_of
 from engineroom.compile.judge import Judge
 from engineroom.compile.limits import loosest
 from engineroom.compile.options import BuildOptions
-from engineroom.compile.plan import COMPILE, EXPORT, ISLANDS, PRECISION, PRUNING, PUBLISH, REFERENCE
-from engineroom.compile.record import completed, kept_engines, machine_here, versions
+from engineroom.compile.plan import COMPILE, CONFIG, EXPORT, ISLANDS, PRECISION, PRUNING, PUBLISH, REFERENCE
+from engineroom.compile.record import completed, kept_engines, machine_here, refuse_newer, versions
 from engineroom.compile.reference import Reference
-from engineroom.compile.report import BuildReport, Log, Watch
+from engineroom.compile.report import BuildReport, Log, Stage, Watch
 from engineroom.compile.results import Results
 from engineroom.project import Project
 from engineroom.recipe import Recipe
 from engineroom.repository.config import missing_configs
 from engineroom.repository.files import exclusive, write_atomically
 from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, Repository
-from engineroom.repository.passport import Artefact, Passport, Profile
+from engineroom.repository.passport import Artefact, Passport, Profile, passport_from_file
 from engineroom.repository.publish import explained, publish
+from engineroom.repository.wiring import read, rewire, rewired
 
 
 def build(recipe: Recipe, project: Project, options: BuildOptions, watch: Watch) -> BuildReport:
@@ -43,11 +44,15 @@ def build(recipe: Recipe, project: Project, options: BuildOptions, watch: Watch)
     folder = Repository(project.repository).model(recipe.name)
     # Builds of one model take turns: the second finds what the first has made.
     with explained(folder), exclusive(project.work / f"{recipe.name}.lock"):
+        if not options.force:
+            refuse_newer(folder)
         job = job_of(recipe, project, options)
         configs = missing_configs(recipe, folder, overwrite=options.write_config)
         if folder.latest and not job.missing:
             _write(configs)
-            return BuildReport(recipe.name, folder.latest, up_to_date=True)
+            changes = rewire(folder, passport_from_file(folder.version(folder.latest) / MANIFEST).artefacts)
+            stages = (Stage(CONFIG, note=changes),) if changes else ()
+            return BuildReport(recipe.name, folder.latest, up_to_date=True, stages=stages)
         results = Results(job.plan, cache_of(recipe, project), Log(watch), options.force)
         version = _version(job, results, configs)
         return BuildReport(recipe.name, version, up_to_date=False, stages=tuple(results.log.stages))
@@ -89,8 +94,8 @@ def _version(job: Job, results: Results, configs: dict[Path, str]) -> int:
 
     with results.log.stage(PUBLISH) as stage:
         product = Product(recipe, evidence, joined(made), files)
-        version = _published(job, product, results.log, configs)
-        stage.note = str(job.folder.version(version))
+        version, changes = _published(job, product, results.log, configs)
+        stage.note = "\n".join(filter(None, (str(job.folder.version(version)), changes)))
     return version
 
 
@@ -116,15 +121,20 @@ class Product:
         return next(path for path in self.files if path.name == GRAPH)
 
 
-def _published(job: Job, product: Product, log: Log, configs: dict[Path, str]) -> int:
+def _published(job: Job, product: Product, log: Log, configs: dict[Path, str]) -> tuple[int, str]:
+    """Publish, and wire the configuration for it; gives the version, and what changed in the configuration."""
     kept = kept_engines(job.folder, job.plan.fingerprint(), product.graph, product.artefacts)
     files = [*product.files, *kept]
     passport = completed(_passport(job, product), (*product.artefacts, *kept.values()), files, log)
     with tempfile.TemporaryDirectory(dir=product.graph.parent.parent) as folder:
         manifest = Path(folder) / MANIFEST
         manifest.write_text(passport.to_json(), encoding="utf-8")
+        path = job.folder.config
+        # What cannot be edited must stop the build before it publishes; what is edited must not reach the old version.
+        rewired(configs.get(path) or read(path), path, passport.artefacts)
         _write(configs)
-        return publish(job.folder, [*files, manifest])
+        version = publish(job.folder, [*files, manifest])
+    return version, rewire(job.folder, passport.artefacts)
 
 
 def _passport(job: Job, product: Product) -> Passport:

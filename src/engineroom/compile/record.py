@@ -8,13 +8,13 @@ from engineroom.compile.fallback import FALLBACK
 from engineroom.compile.gpu import find_driver, gpus
 from engineroom.compile.inputs import libraries, machine
 from engineroom.compile.report import Log
-from engineroom.errors import RepositoryError
+from engineroom.errors import NewerManifest, RepositoryError
 from engineroom.hardware import capability, processor
 from engineroom.recipe import Recipe
 from engineroom.repository.files import sha256
-from engineroom.repository.layout import GRAPH, MANIFEST, ModelFolder
+from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder
 from engineroom.repository.passport import Artefact, Passport, passport_from_file
-from engineroom.repository.verdict import damage
+from engineroom.repository.verdict import changed, damage
 
 
 def machine_here() -> dict[str, str]:
@@ -54,6 +54,32 @@ def completed(passport: Passport, artefacts: tuple[Artefact, ...], files: list[P
         files={path.name: sha256(path) for path in files if path.name not in theirs},
         seconds={stage.name: round(stage.seconds, 3) for stage in log.stages},
     )
+
+
+def refuse_newer(folder: ModelFolder) -> None:
+    """Refuse to replace what a newer engineroom has made.
+
+    Raises:
+        NewerManifest: The latest version is of one.
+    """
+    try:
+        passport_from_file(folder.version(folder.latest or 0) / MANIFEST)
+    except NewerManifest as error:
+        raise NewerManifest(f"{error} Or replace it: --force") from error
+    except RepositoryError:
+        # A version without a manifest that can be read is built again.
+        return
+
+
+def flaw(passport: Passport, version: Path) -> str:
+    """Which files a version has lost, or which is not the one of its passport, to follow its name; empty where none."""
+    compiled_files = (name for one in passport.artefacts for name in (one.file, *one.companions))
+    names = sorted({GRAPH, GOLDEN, *passport.files, *compiled_files})
+    if gone := [name for name in names if not (version / name).is_file()]:
+        return f"has lost {', '.join(gone)}"
+    shared = ((name, changed(passport, version, name)) for name in passport.files)
+    compiled = ((one.file, damage(one, version)) for one in passport.artefacts)
+    return next((f"is damaged: {name} is {told}" for name, told in (*shared, *compiled) if told), "")
 
 
 def held_targets(passport: Passport, fallback: str) -> set[str]:

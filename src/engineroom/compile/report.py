@@ -46,7 +46,8 @@ class BuildReport:
         model: The model's name.
         version: The version that is now the latest.
         up_to_date: Whether there was nothing to do.
-        stages: The stages, in order, those whose result was cached among them.
+        stages: The stages, in order, those whose result was cached among them; of a version that is up to date, what
+            was mended in its configuration.
     """
 
     model: str

@@ -9,7 +9,13 @@ from engineroom.errors import EngineRoomError
 
 
 def document_from_file(
-    path: Path, schema: int, error: type[EngineRoomError], *, lacking: str, mend: str
+    path: Path,
+    schema: int,
+    error: type[EngineRoomError],
+    *,
+    lacking: str,
+    mend: str,
+    newer: type[EngineRoomError] | None = None,
 ) -> dict[str, Any]:
     """Read a document, if this engineroom can.
 
@@ -19,6 +25,7 @@ def document_from_file(
         error: What to raise.
         lacking: What to call a file without a `schema`, such as `is not a manifest`.
         mend: What to do about a file that is missing or broken.
+        newer: What to raise of a form that is newer; `error` by default.
 
     Returns:
         The document; its `schema` is a number that is not above the one given.
@@ -32,7 +39,9 @@ def document_from_file(
     if not isinstance(raw, dict) or not isinstance(raw.get("schema"), int):
         raise error(f"{path}: {lacking}, it has no 'schema'. {mend}")
     if raw["schema"] > schema:
-        raise error(f"{path}: has schema {raw['schema']}, this engineroom reads up to {schema}. Update engineroom.")
+        raise (newer or error)(
+            f"{path}: has schema {raw['schema']}, this engineroom reads up to {schema}. Update engineroom."
+        )
     return raw
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engineroom.errors import RecipeError, RepositoryError
+from engineroom.errors import NewerManifest, RecipeError, RepositoryError
 from engineroom.hardware import capability
 from engineroom.recipe import Recipe
 from engineroom.repository.agreement import Limits
@@ -181,10 +181,11 @@ def passport_from_file(path: Path) -> Passport:
         path: A `manifest.json`.
 
     Raises:
-        RepositoryError: The file is missing, is no manifest, or was written by a newer engineroom.
+        RepositoryError: The file is missing, or is no manifest.
+        NewerManifest: It was written by a newer engineroom.
     """
     mend = "Build the model again."
-    raw = document_from_file(path, SCHEMA, RepositoryError, lacking="is not a manifest", mend=mend)
+    raw = document_from_file(path, SCHEMA, RepositoryError, lacking="is not a manifest", mend=mend, newer=NewerManifest)
     try:
         return _passport(raw)
     except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:
