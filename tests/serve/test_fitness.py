@@ -8,9 +8,10 @@ import pytest
 
 from engineroom.errors import StartupFailed
 from engineroom.repository.files import sha256
-from engineroom.repository.layout import MANIFEST, ModelFolder
+from engineroom.repository.layout import GOLDEN, MANIFEST, ModelFolder
 from engineroom.repository.passport import Artefact, passport_from_file
 from engineroom.repository.place import Place
+from engineroom.repository.wiring import wire
 from engineroom.serve.fitness import places, refuse_misfits
 from engineroom.serve.triton import Triton
 
@@ -59,6 +60,38 @@ def test_a_plan_that_fits_no_gpu_is_refused_with_the_mend(model: ModelFolder, he
     with pytest.raises(StartupFailed) as caught:
         refuse_misfits((model,), (here,))
     assert str(caught.value) == f"{told}engineroom models engines tiny, or engineroom serve --engines"
+
+
+def test_a_plan_that_was_cut_short_is_refused(model: ModelFolder) -> None:
+    (model.version(1) / "model.plan").write_bytes(b"pl")
+    with pytest.raises(
+        StartupFailed, match=r"model\.plan is 2 bytes long, not the 4 that the manifest describes\. Comp"
+    ):
+        refuse_misfits((model,), (Place(L4, "11.2.1"),))
+
+
+def test_golden_answers_that_were_cut_short_are_refused(model: ModelFolder) -> None:
+    golden = model.version(1) / GOLDEN
+    golden.write_bytes(golden.read_bytes()[:100])
+    with pytest.raises(StartupFailed, match=r"golden\.npz is not the file that .* Run: engineroom build tiny --force$"):
+        refuse_misfits((model,), (Place(L4, "11.2.1"),))
+
+
+def test_each_gpu_is_served_by_its_own_engine_of_one_version(model: ModelFolder) -> None:
+    version = model.version(1)
+    passport = passport_from_file(version / MANIFEST)
+    (version / "model.sm90.plan").write_bytes(b"plan")
+    engine = replace(passport.artefacts[0], file="model.sm90.plan", device=H200)
+    (version / MANIFEST).write_text(replace(passport, artefacts=(*passport.artefacts, engine)).to_json())
+    with pytest.raises(
+        StartupFailed, match=r"In config\.pbtxt, name model\.sm90\.plan, which loads there: cc_model_file"
+    ):
+        refuse_misfits((model,), (Place(H200, "11.2.1"),))
+    wire(model, "model.sm90.plan", "sm90")
+    for gpu in (L4, H200):
+        refuse_misfits((model,), (Place(gpu, "11.2.1"),))
+    with pytest.raises(StartupFailed, match=r"engineroom serve --engines$"):
+        refuse_misfits((model,), (Place("NVIDIA RTX 6000, compute capability 12.0", "11.2.1"),))
 
 
 def test_a_configuration_of_a_newer_triton_is_left_to_triton(model: ModelFolder) -> None:

@@ -50,7 +50,7 @@ class OnnxRuntime:
         if recipe.precision == "int8":
             raise CompileError(
                 f"{recipe.name}: ONNX Runtime's own optimisations of an INT8 graph get the biases of its convolutions "
-                "wrong where scales are FP16, and Triton's backend cannot switch them off. "
+                "wrong where scales are FP16. "
                 "Say precision='fp16' in the recipe, or build without --fallback."
             )
         values = {value.name: value for value in onnx.load(str(graph), load_external_data=False).graph.output}
