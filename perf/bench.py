@@ -2,14 +2,17 @@
 
 make bench                      everything
 python perf/bench.py serving    EfficientNet-Lite0 through the embedded server beside the same artefact in-process
+python perf/bench.py builds     how long a build takes: from nothing, from the cache, and when nothing changed
 python perf/bench.py startup    how long `engineroom --help` takes
 """
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -55,6 +58,7 @@ def bench(context: click.Context) -> None:
     """Measure; without a command, everything."""
     if context.invoked_subcommand is None:
         context.invoke(startup)
+        context.invoke(builds)
         context.invoke(serving)
 
 
@@ -69,6 +73,43 @@ def startup(rounds: int) -> None:
         bare.append(seconds_of([sys.executable, "-c", "pass"]))
     click.echo(f"engineroom --help: median {statistics.median(ours):.3f} s, slowest {max(ours):.3f} s of {rounds}")
     click.echo(f"python -c pass:    median {statistics.median(bare):.3f} s")
+
+
+@bench.command()
+@click.option("--rounds", default=3, show_default=True, help="Rounds of all models, each from nothing.")
+@click.option("--output", default="out/bench-builds.json", show_default=True, type=click.Path(path_type=Path))
+def builds(rounds: int, output: Path) -> None:
+    """How long a build takes: cold, warm (a lost version comes back from the cache), and when nothing changed."""
+    recipes = sorted(path.stem for path in (HERE.parent / "build").glob("*.py"))
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in recipes}
+    for number in range(rounds):
+        for name in recipes:
+            found[name].append(build_seconds(name))
+            told = ", ".join(f"{state} {seconds:.2f} s" for state, seconds in found[name][-1].items())
+            click.echo(f"round {number + 1}: {name}: {told}")
+    for name, figures in found.items():
+        ratios = np.array([one["cold"] / one["warm"] for one in figures])
+        middle = {state: statistics.median(one[state] for one in figures) for state in figures[0]}
+        click.echo(
+            f"{name}: cold {middle['cold']:.1f} s; warm {middle['warm']:.2f} s, {np.median(ratios):.0f} times faster "
+            f"({ratios.min():.0f} to {ratios.max():.0f} in {rounds} rounds); unchanged {middle['unchanged']:.2f} s"
+        )
+    conditions = asdict(conditions_of_now("python perf/bench.py builds", {}))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps({"conditions": conditions, "seconds": found}, indent=2) + "\n")
+    click.echo(f"machine: {conditions['machine']}, {conditions['cores']} cores; raw figures: {output}")
+
+
+def build_seconds(name: str) -> dict[str, float]:
+    """How long one model's build takes in a project of its own, for a CPU and for a GPU that is elsewhere."""
+    command = [sys.executable, "-m", "engineroom", "build", name, "--target", "openvino,tensorrt-rtx:sm89"]
+    with tempfile.TemporaryDirectory(prefix="engineroom-bench-") as folder:
+        project = Project(Path(folder))
+        shutil.copytree(HERE.parent / "build", project.recipes, ignore=shutil.ignore_patterns("__pycache__"))
+        environment = {**os.environ, "ENGINEROOM_PROJECT": folder}
+        cold = seconds_of(command, environment)
+        shutil.rmtree(project.repository / name / "1")
+        return {"cold": cold, "warm": seconds_of(command, environment), "unchanged": seconds_of(command, environment)}
 
 
 @bench.command()
@@ -188,10 +229,10 @@ def line(bare: dict[str, Any], served: dict[str, Served]) -> str:
     )
 
 
-def seconds_of(command: list[str]) -> float:
+def seconds_of(command: list[str], environment: dict[str, str] | None = None) -> float:
     """How long a command takes."""
     began = time.perf_counter()
-    subprocess.run(command, capture_output=True, check=True)
+    subprocess.run(command, capture_output=True, check=True, env=environment)
     return time.perf_counter() - began
 
 

@@ -23,6 +23,11 @@ TOOLS = ("numpy", "onnx", "onnxruntime", "onnxscript", "torch")
 """Distributions that take part in every build."""
 
 
+def named_files(recipe: Recipe, project: Project) -> dict[str, Path]:
+    """Where the files and folders are that a recipe names."""
+    return {name: recipe_file(recipe, project).parent / name for name in recipe.files}
+
+
 def recipe_files(recipe: Recipe, project: Project) -> dict[str, str]:
     """Digests of the files that the recipe reads, by name; of a folder, all files in it.
 
@@ -30,8 +35,7 @@ def recipe_files(recipe: Recipe, project: Project) -> dict[str, str]:
         RecipeError: One is not there.
     """
     found: dict[str, str] = {}
-    for name in recipe.files:
-        path = recipe_file(recipe, project).parent / name
+    for name, path in named_files(recipe, project).items():
         files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
         if not files:
             raise RecipeError(

@@ -1,7 +1,9 @@
 """What a build is asked to make, and why the latest version is not that already."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from engineroom.compile.inputs import named_files
 from engineroom.compile.options import BuildOptions
 from engineroom.compile.plan import Plan, plan_of
 from engineroom.compile.record import flaw, held_targets
@@ -24,6 +26,7 @@ class Job:
         plan: The stages, and what they are made from.
         missing: Why the latest version is not what is asked for; empty where it is.
         options: How to build it.
+        named: Files and folders that the recipe says it reads.
     """
 
     recipe: Recipe
@@ -32,6 +35,7 @@ class Job:
     plan: Plan
     missing: str
     options: BuildOptions
+    named: tuple[Path, ...]
 
 
 def job_of(recipe: Recipe, project: Project, options: BuildOptions) -> Job:
@@ -54,7 +58,7 @@ def job_of(recipe: Recipe, project: Project, options: BuildOptions) -> Job:
         # What an equal build already made stays part of the model: a new version replaces the old one whole.
         targets |= {name: target_from_name(name) for name in others}
         plan = plan_of(recipe, project, targets.values(), options)
-    return Job(recipe, folder, targets, plan, missing, options)
+    return Job(recipe, folder, targets, plan, missing, options, tuple(named_files(recipe, project).values()))
 
 
 def missing_from(folder: ModelFolder, plan: Plan) -> str:

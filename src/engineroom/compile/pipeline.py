@@ -66,7 +66,7 @@ def cache_of(recipe: Recipe, project: Project) -> Cache:
 def _version(job: Job, results: Results, configs: dict[Path, str]) -> int:
     """The life of a model, from the recipe to a published version; gives its number."""
     recipe, module = job.recipe, Reference(job.recipe)
-    answers = results.of(REFERENCE, partial(stages.reference, module))
+    answers = results.of(REFERENCE, partial(stages.reference, module, job.named))
     evidence = evidence_from_file(answers.path(stages.EVIDENCE))
     judge = Judge(recipe, evidence, results)
     if recipe.sparsity:

@@ -167,13 +167,14 @@ def _users_files(name: str) -> tuple[Path, ...]:
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         return ()
     path = Path(spec.origin).resolve()
-    if any(path.is_relative_to(folder) for folder in _installed()):
+    if any(path.is_relative_to(folder) for folder in installed()):
         return ()
     return tuple(sorted(path.parent.rglob("*.py"))) if path.name == "__init__.py" else (path,)
 
 
 @cache
-def _installed() -> tuple[Path, ...]:
+def installed() -> tuple[Path, ...]:
+    """Folders of Python's own library and of what is installed for it."""
     paths = sysconfig.get_paths()
     names = [*(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")), *site.getsitepackages()]
     return tuple(Path(name).resolve() for name in (*names, site.getusersitepackages()))

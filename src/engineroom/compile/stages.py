@@ -4,7 +4,7 @@ What a stage gives depends on its arguments alone, so that it can be kept; judgi
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from engineroom.compile.evidence import Evidence, evidence_to_file
 from engineroom.compile.export import onnx_from_module
 from engineroom.compile.fallback import OnnxRuntime, compile_or_fall_back, lost
 from engineroom.compile.islands import check_islands, islands_for
+from engineroom.compile.opened import opened, overlooked, unnamed
 from engineroom.compile.plan import SAMPLES
 from engineroom.compile.precision import graph_from_fp32
 from engineroom.compile.pruning import check_pruning
@@ -30,14 +31,16 @@ EVIDENCE = "evidence.npz"
 EXPORTED = "model.onnx"
 
 
-def reference(module: Reference, folder: Path) -> Made:
+def reference(module: Reference, named: Sequence[Path], folder: Path) -> Made:
     """Let the PyTorch module answer: `evidence.npz`, and `golden.npz` for the version."""
-    evidence = evidence_from_reference(module)
+    with opened() as paths:
+        evidence = evidence_from_reference(module)
     evidence_to_file(evidence, folder / EVIDENCE)
     golden = evidence.golden()
     golden_to_file(golden.inputs, golden.outputs, folder / GOLDEN)
     rows = sum(sample.rows for sample in evidence.samples)
-    return Made(f"PyTorch answered {rows} rows of real samples", {SAMPLES: _digest(evidence)})
+    notes = [f"PyTorch answered {rows} rows of real samples", *map(overlooked, unnamed(paths, named)[:3])]
+    return Made("; ".join(notes), {SAMPLES: _digest(evidence)})
 
 
 def pruning(module: Reference, evidence: Evidence, folder: Path) -> Made:  # noqa: ARG001 - writes no file
