@@ -110,6 +110,14 @@ def test_machine_counts_where_artefacts_are_proven(project: Project, monkeypatch
     assert before.fingerprint() != after.fingerprint()
 
 
+def test_package_that_scores_counts_where_it_does(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engineroom.compile import inputs
+
+    before, real = planned(project, packages=("scikit-learn",)), inputs.metadata.version
+    monkeypatch.setattr(inputs.metadata, "version", lambda name: "99.0" if name == "scikit-learn" else real(name))
+    assert changed(before, planned(project, packages=("scikit-learn",))) == {EXPORT, *TASK}
+
+
 def test_limits_are_part_of_the_version_though_of_no_stage(project: Project) -> None:
     before = planned(project)
     edit(project, "Tolerance(top1=1.0)", "Tolerance(top1=0.9)")

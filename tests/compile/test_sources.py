@@ -106,6 +106,20 @@ def test_module_made_in_another_file_counts(project: Project, monkeypatch: pytes
     assert set(found) == {"recipe", f"module {project.root.name}/makers.py"}
 
 
+def test_recipe_that_is_made_elsewhere_counts_as_it_is_written(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, makers = project.recipes / "tiny.py", project.root / "made_elsewhere.py"
+    makers.write_text(path.read_text())
+    path.write_text("from made_elsewhere import RECIPE\n")
+    monkeypatch.syspath_prepend(project.root)
+    before = sources(project)
+    makers.write_text(makers.read_text().replace("truth: 1.0", "truth: 0.9"))
+    assert {name for name, digest in sources(project).items() if digest != before[name]} == {
+        f"module {project.root.name}/made_elsewhere.py"
+    }
+
+
 def test_recipe_in_no_file_is_refused(project: Project, tmp_path: Path) -> None:
     from dataclasses import replace
 

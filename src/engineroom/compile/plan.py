@@ -102,8 +102,9 @@ def plan_of(recipe: Recipe, project: Project, targets: Iterable[Target], options
         RecipeError: The recipe's source or one of its files cannot be read, or a package that it needs is missing.
     """
     sources = {**recipe_sources(recipe, project), **recipe_files(recipe, project)}
-    # A score is computed by the recipe's own code.
-    task = {**sources, "task": task_source(recipe, project)} if recipe.task else {}
+    # A score is computed by the recipe's own code, and by what that imports.
+    score = {**sources, **packages(recipe.packages, recipe), "task": task_source(recipe, project)}
+    task = score if recipe.task else {}
     made = {target.name: _target_steps(recipe, target, task, options.fallback) for target in targets}
     beside = {**_limits(recipe), **machine(), CODE: _code("verify")}
     if options.find_islands and recipe.precision != "fp32":

@@ -49,8 +49,10 @@ def recipe_sources(recipe: Recipe, project: Project) -> dict[str, str]:
         )
     found = {}
     for file in _with_imports(files):
-        name = "recipe" if file == path else f"module {file.parent.name}/{file.name}"
-        found[name] = code_digest(_without_apart(_tree(file)))
+        if file == path:
+            found["recipe"] = code_digest(_without_apart(_tree(file)))
+        else:
+            found[f"module {file.parent.name}/{file.name}"] = code_digest(_tree(file))
     return found
 
 
