@@ -25,22 +25,7 @@ def load(name: str) -> ModuleType:
     return module
 
 
-NOT_BORNE = {
-    "tiny_squares": "ranges find what is too large for FP16, not what is too small",
-    "float_range": "a Range becomes FP16, which ONNX has not got",
-    "island_in_branch": "onnxruntime casts outside of a branch for a node inside it",
-}
-
-
-def cases() -> list[Any]:
-    return [
-        pytest.param(recipe, id=recipe.name, marks=[pytest.mark.xfail(reason=reason, strict=True)] if reason else [])
-        for recipe in load("converter_cases").HARD
-        for reason in [NOT_BORNE.get(recipe.name)]
-    ]
-
-
-@pytest.mark.parametrize("recipe", cases())
+@pytest.mark.parametrize("recipe", load("converter_cases").HARD, ids=lambda recipe: recipe.name)
 def test_hard_case_is_valid_and_right_where_every_value_is_rounded(recipe: Recipe, tmp_path: Path) -> None:
     reference, source, path = Reference(recipe), tmp_path / "model.onnx", tmp_path / "graph.onnx"
     onnx_from_module(reference, source)

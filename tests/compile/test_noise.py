@@ -104,3 +104,15 @@ def test_int8_noise_is_that_of_products_with_weights(module: Steps, mode: Any) -
         exact = module(x)
     # The values around are rounded to FP16, which takes one to the next level now and then.
     assert (noisy - by_hand).square().mean() < 0.1 * (noisy - exact).square().mean()
+
+
+def test_branches_count_as_one_operation() -> None:
+    class Branches(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cond(x.sum() > 0, lambda x: x / 3, lambda x: x / 7, (x,)) * 2
+
+    for x in (torch.ones(2, 4), -torch.ones(2, 4)):
+        with torch.inference_mode():
+            exact, noisy = Branches()(x), rounded_answer(Branches(), (x,), "fp16")
+        assert not torch.equal(exact, noisy)
+        torch.testing.assert_close(exact, noisy, rtol=2**-10, atol=0)

@@ -16,9 +16,9 @@ GRAPH = """
 normalised (float[batch, 4] x) => (float[batch, 4] y)
 <float[4, 4] weight = {1,2,3,4, 5,6,7,8, 9,10,11,12, 13,14,15,16}, float[4] scale = {1,1,1,1}>
 {
-    doubled = MatMul(x, weight)
-    scaled = LayerNormalization<axis = -1>(doubled, scale)
-    y = Relu(scaled)
+    [double] doubled = MatMul(x, weight)
+    [normalise] scaled = LayerNormalization<axis = -1>(doubled, scale)
+    [relu] y = Relu(scaled)
 }
 """
 

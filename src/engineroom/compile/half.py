@@ -13,7 +13,7 @@ from typing import Any
 
 from engineroom.compile.naming import names_in
 from engineroom.compile.onnx_files import inferred
-from engineroom.compile.ranges import HALF_MAX, nodes_beyond_half, ranges_from_onnx
+from engineroom.compile.ranges import nodes_beyond_half, ranges_from_onnx
 from engineroom.errors import PrecisionError
 from engineroom.recipe import Arrays
 
@@ -62,7 +62,7 @@ def _beyond_half(model_name: str, source: Path, requests: Iterable[Arrays]) -> d
 
 
 def _converted(model_name: str, model: Any, beyond: list[str]) -> Any:
-    from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
     try:
@@ -72,21 +72,21 @@ def _converted(model_name: str, model: Any, beyond: list[str]) -> Any:
                 inferred(model),
                 disable_shape_infer=True,
                 keep_io_types=True,
-                # Its own default cuts every constant beyond 10,000, and says nothing.
-                max_finite_val=HALF_MAX,
-                op_block_list=list(FP32_ISLANDS),
-                node_block_list=beyond,
+                # Its own list: what ONNX has not got in FP16, such as Range.
+                op_block_list=DEFAULT_OP_BLOCK_LIST,
+                # By name and not by kind: for a node inside a branch or a loop it would cast outside of it.
+                node_block_list=[*beyond, *(node.name for node in model.graph.node if node.op_type in FP32_ISLANDS)],
             )
+        # What was known of the FP32 graph's values is no longer true, and nothing needs it.
+        del converted.graph.value_info[:]
+        _join_islands(converted.graph)
+        # The converter appends its casts to the end; ONNX wants every node after those it reads from.
+        OnnxModel.graph_topological_sort(converted.graph, is_deterministic=True)
     except Exception as error:
         raise PrecisionError(
             f"{model_name}: the FP32 graph cannot be put into FP16: {type(error).__name__}: {error}. "
             "Say precision='fp32' in the recipe to serve it in FP32."
         ) from error
-    # What was known of the FP32 graph's values is no longer true, and nothing needs it.
-    del converted.graph.value_info[:]
-    _join_islands(converted.graph)
-    # The converter appends its casts to the end; ONNX wants every node after those it reads from.
-    OnnxModel.graph_topological_sort(converted.graph, is_deterministic=True)
     return converted
 
 

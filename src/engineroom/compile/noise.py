@@ -42,15 +42,19 @@ def rounded_answer(module: Any, tensors: tuple[Any, ...], kind: str) -> Any:
     bits = SIGNIFICANDS[kind]
 
     class Rounding(TorchDispatchMode):
+        # Branches and loops come as one operation each: what they give is rounded, and nothing inside.
+        supports_higher_order_operators = True
+
         def __torch_dispatch__(
             self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
         ) -> Any:
             if kind == "int8":
                 args = _with_int8(func, args, stored)
             found = func(*args, **(kwargs or {}))
-            if func.is_view:
+            single = isinstance(func, torch._ops.OpOverload)
+            if single and func.is_view:
                 return found
-            if func._schema.is_mutable:
+            if single and func._schema.is_mutable:
                 tree_map(lambda value: _round_in_place(value, bits), found)
                 return found
             return tree_map(lambda value: rounded(value, bits), found)
@@ -59,8 +63,9 @@ def rounded_answer(module: Any, tensors: tuple[Any, ...], kind: str) -> Any:
     weights = {name: rounded(value, bits) for name, value in state.items()}
     stored = {value.untyped_storage().data_ptr() for value in weights.values()}
     inputs = tuple(rounded(value, bits) for value in tensors)
-    # Fused attention would round once where a graph rounds after every step.
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), Rounding():
+    # Fused attention would round once where a graph rounds after every step; compiled branches would not be seen.
+    eager = torch.compiler.set_stance("force_eager")
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), eager, Rounding():
         return torch.func.functional_call(module, weights, inputs)
 
 

@@ -15,6 +15,9 @@ from engineroom.recipe import Arrays
 HALF_MAX = 65504.0
 """Largest finite value of FP16 (IEEE 754 binary16)."""
 
+HALF_MIN = 2.0**-14
+"""Smallest normal number of FP16: below it, digits are lost one by one, and below 6e-8 all of them."""
+
 HEADROOM = 4.0
 """Samples are not all inputs there are: what a node computes counts as too large from a quarter of that on."""
 
@@ -34,10 +37,14 @@ class Ranges:
     values: dict[str, float]
 
     def beyond_half(self, names: Iterable[str]) -> float:
-        """The largest magnitude among some values that FP16 cannot hold; 0 where it holds them all."""
+        """The largest magnitude among some values that FP16 cannot hold; 0 where it holds them all.
+
+        A value is too small where even the largest of its elements is.
+        """
         too_large = [self.constants[name] for name in names if self.constants.get(name, 0.0) > HALF_MAX]
+        too_small = [self.values[name] for name in names if 0.0 < self.values.get(name, 0.0) < HALF_MIN]
         too_large += [self.values[name] for name in names if self.values.get(name, 0.0) > HALF_MAX / HEADROOM]
-        return max(too_large, default=0.0)
+        return max(too_large + too_small, default=0.0)
 
 
 def ranges_from_onnx(source: Path, requests: Iterable[Arrays]) -> Ranges:
