@@ -1,5 +1,6 @@
 """What is said of a graph that the real TensorRT for RTX refuses: the node is named even where TensorRT does not."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,15 @@ def test_refused_node_is_named_with_the_reason(
     assert str(caught.value).startswith(f"{graph}: {caught.value.words}. Replace the operator in the module. Build for")
     assert str(caught.value).endswith("engineroom build --fallback onnxruntime")
     assert not (tmp_path / "model.plan").exists()
+
+
+def test_node_is_named_where_only_engines_are_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The GPU container has no onnx: what TensorRT says itself must do."""
+    graph = graph_of(tmp_path / "model.graph.onnx", TO_INT, node("BitwiseAnd", "i three", "j"), TO_FLOAT,
+                     constants=(THREE,))  # fmt: skip
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(GraphRefused, match=r"does not take this graph: the_BitwiseAnd \(BitwiseAnd\): UNSUPPORTED"):
+        plan_from_onnx(RTX, graph, PROFILE, tmp_path / "model.plan")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a graph"], ids=["empty", "text"])

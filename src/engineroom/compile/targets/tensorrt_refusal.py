@@ -27,8 +27,11 @@ def refusals(parser: Any, graph: Path) -> str:
 
 
 def _nodes(graph: Path) -> Sequence[Any]:
-    import onnx
-
+    """The graph's nodes; none where engines are compiled for service, without the package that reads them."""
+    try:
+        import onnx
+    except ImportError:
+        return ()
     try:
         nodes: Sequence[Any] = onnx.load(str(graph), load_external_data=False).graph.node
     except Exception as error:
