@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,16 @@ import pytest
 
 from engineroom.compile import engines
 from engineroom.compile.engines import STAGING, Engine, add_engine, engine_target
+from engineroom.compile.fallback import OnnxRuntime
 from engineroom.compile.gpu import Gpu
+from engineroom.compile.options import BuildOptions
+from engineroom.compile.pipeline import build
+from engineroom.compile.recipes import recipe_from_name
 from engineroom.compile.record import held_targets
 from engineroom.compile.targets import tensorrt
 from engineroom.compile.targets.tensorrt import TensorRT
 from engineroom.errors import CompileError, RepositoryError
+from engineroom.project import Project
 from engineroom.repository.config import config_from_file
 from engineroom.repository.files import sha256
 from engineroom.repository.layout import GRAPH, MANIFEST, ModelFolder
@@ -293,6 +299,31 @@ def test_engines_for_several_gpus_live_in_one_version_and_are_named(model: Model
             "up to date", True,
         )  # fmt: skip
     assert not preflight(model, Place("sm120")).loads
+
+
+def test_builds_on_two_nodes_leave_both_engines_in_the_newest_version(
+    tiny_project: Project, on_gpu: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stand-in's engines are proven by their graph, as on a machine without the GPU."""
+    monkeypatch.setattr(TensorRT, "runners", lambda _, *arguments: OnnxRuntime().runners(*arguments))
+    model, rtx = ModelFolder(tiny_project.repository / "tiny"), import_module("tensorrt_rtx")
+    recipe, wanted = recipe_from_name(tiny_project, "tiny"), BuildOptions(("tensorrt",))
+    for version, gpu in ((2, L4), (3, H200)):
+        double = on_gpu(gpu)
+        monkeypatch.setattr(tensorrt, "load", {"tensorrt": double, "tensorrt-rtx": rtx}.__getitem__)
+        report = build(recipe, tiny_project, wanted, lambda _: nullcontext())
+        assert (report.version, report.up_to_date) == (version, False)
+        line = f'+cc_model_filenames {{ key: "{gpu.capability}" value: "{plan(gpu)}" }}'
+        assert report.stages[-1].note.splitlines()[-1] == line
+    assert all(preflight(model, Place(str(gpu))).loads for gpu in (L4, H200))
+    assert {one.file for one in passport_from_file(model.version(3) / MANIFEST).artefacts} == {
+        plan(L4), plan(H200), "model.xml", PLAN,
+    }  # fmt: skip
+    assert build(recipe, tiny_project, wanted, lambda _: nullcontext()).up_to_date
+
+
+def plan(gpu: Gpu) -> str:
+    return f"model.sm{gpu.capability.replace('.', '')}.plan"
 
 
 def test_engine_is_made_anew_for_another_model_of_the_same_capability(model: ModelFolder, on_gpu: Any) -> None:
