@@ -6,7 +6,7 @@ significand of the type after every operation. What is no more than a few times 
 further off is wrong. The exponents stay FP32's: overflow is a fault, and must not widen what is allowed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 SIGNIFICANDS = {"fp16": 11, "bf16": 8, "int8": 11}
@@ -36,10 +36,24 @@ def rounded_answer(module: Any, tensors: tuple[Any, ...], kind: str) -> Any:
     """
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    bits = SIGNIFICANDS[kind]
+    state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    weights = {name: rounded(value, bits) for name, value in state.items()}
+    inputs = tuple(rounded(value, bits) for value in tensors)
+    # Fused attention would round once where a graph rounds after every step; compiled branches would not be seen.
+    apart, eager = sdpa_kernel(SDPBackend.MATH), torch.compiler.set_stance("force_eager")
+    with torch.no_grad(), apart, eager, _rounding(kind, weights.values()):
+        return torch.func.functional_call(module, weights, inputs)
+
+
+def _rounding(kind: str, weights: Iterable[Any]) -> Any:
+    """A context in which the result of every operation is rounded."""
+    import torch
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_map
 
-    bits = SIGNIFICANDS[kind]
+    bits, stored = SIGNIFICANDS[kind], {value.untyped_storage().data_ptr() for value in weights}
 
     class Rounding(TorchDispatchMode):
         # Branches and loops come as one operation each: what they give is rounded, and nothing inside.
@@ -48,10 +62,10 @@ def rounded_answer(module: Any, tensors: tuple[Any, ...], kind: str) -> Any:
         def __torch_dispatch__(
             self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
         ) -> Any:
-            if kind == "int8":
+            single = isinstance(func, torch._ops.OpOverload)
+            if single and kind == "int8":
                 args = _with_int8(func, args, stored)
             found = func(*args, **(kwargs or {}))
-            single = isinstance(func, torch._ops.OpOverload)
             if single and func.is_view:
                 return found
             if single and func._schema.is_mutable:
@@ -59,14 +73,7 @@ def rounded_answer(module: Any, tensors: tuple[Any, ...], kind: str) -> Any:
                 return found
             return tree_map(lambda value: rounded(value, bits), found)
 
-    state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    weights = {name: rounded(value, bits) for name, value in state.items()}
-    stored = {value.untyped_storage().data_ptr() for value in weights.values()}
-    inputs = tuple(rounded(value, bits) for value in tensors)
-    # Fused attention would round once where a graph rounds after every step; compiled branches would not be seen.
-    eager = torch.compiler.set_stance("force_eager")
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), eager, Rounding():
-        return torch.func.functional_call(module, weights, inputs)
+    return Rounding()
 
 
 def rounded(value: Any, bits: int) -> Any:
