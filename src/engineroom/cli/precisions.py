@@ -34,9 +34,9 @@ def precisions(name: str, seconds: float, as_json: bool) -> None:
     from engineroom.compile.recipes import recipe_from_name
 
     recipe = recipe_from_name(Project.find(), name)
+    told = conditions(recipe)
     with tempfile.TemporaryDirectory(prefix="engineroom-") as folder:
         rows = rows_from_recipe(recipe, Path(folder), seconds, watch(name))
-    told = conditions(recipe)
     if as_json:
         click.echo(json.dumps({"model": name, "conditions": told, "rows": [asdict(row) for row in rows]}, indent=2))
     else:
