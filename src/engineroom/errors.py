@@ -7,7 +7,7 @@ it without a traceback and exits with 1.
     ├── RecipeError              a recipe cannot be found, imported, or contradicts itself
     ├── BuildError               a stage between the module and the repository failed
     │   ├── ExportError          module → model.onnx
-    │   ├── PrecisionError       model.onnx → model.fp16.onnx
+    │   ├── PrecisionError       model.onnx → model.graph.onnx
     │   ├── CompileError         ONNX → artefact of a target
     │   │   └── GraphRefused     the target's compiler works, and does not take this graph
     │   └── ParityError          the artefact answers otherwise than the module
@@ -47,7 +47,7 @@ class ExportError(BuildError):
 
 
 class PrecisionError(BuildError):
-    """The FP16 graph could not be made from the FP32 graph."""
+    """The graph could not be made in the precision or sparsity that the recipe asks for."""
 
 
 class CompileError(BuildError):

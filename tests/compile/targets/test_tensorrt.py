@@ -132,6 +132,20 @@ def test_errors_logged_by_a_build_that_went_well_are_not_blamed_on_the_next(
 
 
 @each_version
+def test_sparse_weights_are_asked_for_where_the_recipe_is_sparse(
+    version: str, graph: Path, stand_in: Callable[..., Any]
+) -> None:
+    trt = stand_in(version)
+    plan_from_onnx(HERE, graph, Profile("fp16", PROFILE.inputs, "2:4"), graph.with_name("model.plan"))
+    assert trt.called("IBuilderConfig.set_flag") == [{"flag": trt.BuilderFlag.SPARSE_WEIGHTS}]
+
+
+def test_real_library_takes_sparse_weights(graph: Path) -> None:
+    compiled = plan_from_onnx(RTX, graph, Profile("fp16", PROFILE.inputs, "2:4"), graph.with_name(RTX.plan))
+    assert compiled.file.stat().st_size > 1000
+
+
+@each_version
 def test_network_in_fp32_is_refused_where_fp16_was_asked(
     version: str, tmp_path: Path, publish_tiny: Any, stand_in: Callable[..., Any]
 ) -> None:
