@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from engineroom.compile.export import onnx_from_module
-from engineroom.compile.half import FP32_ISLANDS, half_from_fp32
-from engineroom.compile.ranges import nodes_beyond_half, ranges_from_onnx
-from engineroom.compile.reference import Reference
+from engineroom.compile.graph.export import onnx_from_module
+from engineroom.compile.graph.half import FP32_ISLANDS, half_from_fp32
+from engineroom.compile.graph.ranges import nodes_beyond_half, ranges_from_onnx
+from engineroom.compile.truth.reference import Reference
 from engineroom.recipe import Arrays, Recipe
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from engineroom.compile.evidence import Evidence
-from engineroom.compile.naming import subgraphs
-from engineroom.compile.rounding import rounding_runner
+from engineroom.compile.graph.naming import subgraphs
+from engineroom.compile.targets import Runner
+from engineroom.compile.targets.rounding import rounding_runner
 from engineroom.compile.targets.tensorrt import TensorRT, installed, plan_from_onnx
-from engineroom.compile.verify import Runner
+from engineroom.compile.truth.evidence import Evidence
 from engineroom.errors import EngineRoomError
 from engineroom.recipe import Recipe
 from engineroom.repository.passport import Profile

@@ -24,11 +24,11 @@ from converter_judge import judged, rounded_error
 from converter_tables import Finding, hard_table, problems, real_table
 
 from engineroom.cli import run as run_command
-from engineroom.compile.evidence import Evidence, Sample, evidence_from_file, evidence_to_file
-from engineroom.compile.export import onnx_from_module
+from engineroom.compile.graph.export import onnx_from_module
 from engineroom.compile.recipes import recipe_from_name
-from engineroom.compile.reference import Reference, evidence_from_reference
-from engineroom.compile.samples import stretched
+from engineroom.compile.truth.evidence import Evidence, Sample, evidence_from_file, evidence_to_file
+from engineroom.compile.truth.reference import Reference, evidence_from_reference
+from engineroom.compile.truth.samples import stretched
 from engineroom.project import Project
 from engineroom.recipe import Recipe
 

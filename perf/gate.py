@@ -19,16 +19,17 @@ import click
 import numpy as np
 
 from engineroom.cli import run as run_command
-from engineroom.compile.evidence import Evidence
-from engineroom.compile.export import onnx_from_module
-from engineroom.compile.inputs import libraries
-from engineroom.compile.limits import limits
-from engineroom.compile.precision import graph_from_fp32
+from engineroom.compile.cache.inputs import libraries
+from engineroom.compile.graph.export import onnx_from_module
+from engineroom.compile.graph.precision import graph_from_fp32
 from engineroom.compile.recipes import recipe_from_name
-from engineroom.compile.reference import Reference, evidence_from_reference
-from engineroom.compile.rounding import rounding_runner
+from engineroom.compile.targets import Runner
 from engineroom.compile.targets.openvino import OpenVINO
-from engineroom.compile.verify import Measured, Runner, judged, measured
+from engineroom.compile.targets.rounding import rounding_runner
+from engineroom.compile.truth.evidence import Evidence
+from engineroom.compile.truth.limits import limits
+from engineroom.compile.truth.reference import Reference, evidence_from_reference
+from engineroom.compile.verify import Measured, judged, measured
 from engineroom.errors import ParityError
 from engineroom.load.conditions import conditions_of_now
 from engineroom.project import Project

@@ -18,12 +18,12 @@ import pytest
 from engineroom.compile import engines
 from engineroom.compile.engines import STAGING, Engine, add_engine, engine_target
 from engineroom.compile.fallback import OnnxRuntime
-from engineroom.compile.gpu import Gpu
 from engineroom.compile.options import BuildOptions
 from engineroom.compile.pipeline import build
 from engineroom.compile.recipes import recipe_from_name
 from engineroom.compile.record import held_targets
 from engineroom.compile.targets import tensorrt
+from engineroom.compile.targets.gpu import Gpu
 from engineroom.compile.targets.tensorrt import TensorRT
 from engineroom.errors import CompileError, RepositoryError
 from engineroom.project import Project

@@ -9,13 +9,13 @@ import numpy as np
 import onnx
 import pytest
 
-from engineroom.compile.evidence import evidence_from_file
-from engineroom.compile.int8 import products_in_int8
+from engineroom.compile.graph.int8 import products_in_int8
 from engineroom.compile.options import BuildOptions
 from engineroom.compile.pipeline import build
 from engineroom.compile.recipes import recipe_from_name
-from engineroom.compile.rounding import rounding_runner
 from engineroom.compile.stages import EVIDENCE
+from engineroom.compile.targets.rounding import rounding_runner
+from engineroom.compile.truth.evidence import evidence_from_file
 from engineroom.compile.verify import parity
 from engineroom.errors import ParityError
 from engineroom.project import Project

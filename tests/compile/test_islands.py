@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from engineroom import Axis, Recipe, Tensor
-from engineroom.compile.evidence import Evidence
-from engineroom.compile.export import onnx_from_module
+from engineroom.compile.graph.export import onnx_from_module
+from engineroom.compile.graph.precision import graph_from_fp32
 from engineroom.compile.islands import check_islands, islands_for, smallest
-from engineroom.compile.precision import graph_from_fp32
-from engineroom.compile.reference import Reference, evidence_from_reference
-from engineroom.compile.rounding import rounding_runner
 from engineroom.compile.targets.onnx_runtime import runner_from_onnx
+from engineroom.compile.targets.rounding import rounding_runner
+from engineroom.compile.truth.evidence import Evidence
+from engineroom.compile.truth.reference import Reference, evidence_from_reference
 from engineroom.compile.verify import parity
 from engineroom.errors import ParityError, PrecisionError
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engineroom.compile import plan as module
-from engineroom.compile.inputs import libraries
+from engineroom.compile.cache.inputs import libraries
 from engineroom.compile.options import BuildOptions
 from engineroom.compile.plan import EXPORT, PRECISION, PROOF, REFERENCE, ROUNDING, Plan, plan_of
 from engineroom.compile.recipes import recipe_from_name
@@ -93,7 +93,7 @@ def test_edit_counts_where_something_depends_on_it(project: Project, old: str, n
 def test_version_counts_where_the_package_is_used(
     project: Project, monkeypatch: pytest.MonkeyPatch, package: str, stages: set[str]
 ) -> None:
-    from engineroom.compile import inputs
+    from engineroom.compile.cache.store import inputs
 
     before, real = planned(project), inputs.metadata.version
     monkeypatch.setattr(inputs.metadata, "version", lambda name: "99.0" if name == package else real(name))
@@ -111,7 +111,7 @@ def test_machine_counts_where_artefacts_are_proven(project: Project, monkeypatch
 
 
 def test_package_that_scores_counts_where_it_does(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engineroom.compile import inputs
+    from engineroom.compile.cache.store import inputs
 
     before, real = planned(project, packages=("scikit-learn",)), inputs.metadata.version
     monkeypatch.setattr(inputs.metadata, "version", lambda name: "99.0" if name == "scikit-learn" else real(name))

@@ -8,13 +8,13 @@ import numpy as np
 import onnx
 import pytest
 
-from engineroom.compile.evidence import Evidence
-from engineroom.compile.export import onnx_from_module
-from engineroom.compile.precision import graph_from_fp32
+from engineroom.compile.graph.export import onnx_from_module
+from engineroom.compile.graph.precision import graph_from_fp32
 from engineroom.compile.recipes import recipe_from_name
-from engineroom.compile.reference import Reference, evidence_from_reference
-from engineroom.compile.rounding import rounding_runner
 from engineroom.compile.targets import target_from_name
+from engineroom.compile.targets.rounding import rounding_runner
+from engineroom.compile.truth.evidence import Evidence
+from engineroom.compile.truth.reference import Reference, evidence_from_reference
 from engineroom.compile.verify import parity
 from engineroom.errors import CompileError, ParityError
 from engineroom.project import Project

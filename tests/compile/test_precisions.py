@@ -13,7 +13,7 @@ from engineroom.cli.models import models
 from engineroom.cli.precisions import text_from_rows
 from engineroom.compile.precisions import Row, median_and_interval, rows_from_recipe, rows_per_s, variants
 from engineroom.compile.recipes import recipe_from_name
-from engineroom.compile.verify import Runner
+from engineroom.compile.targets import Runner
 from engineroom.project import Project
 
 

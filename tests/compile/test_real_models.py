@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from engineroom.compile.naming import names_in
+from engineroom.compile.graph.naming import names_in
 from engineroom.compile.recipes import recipe_from_name, recipe_names
 from engineroom.compile.targets.onnx_runtime import runner_from_onnx
 from engineroom.project import Project

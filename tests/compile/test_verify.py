@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from engineroom import Axis, Recipe, TaskMetric, Tensor, Tolerance
-from engineroom.compile.evidence import Evidence
-from engineroom.compile.reference import Reference, evidence_from_reference
-from engineroom.compile.verify import Runner, judged, measured, parity
+from engineroom.compile.targets import Runner
+from engineroom.compile.truth.evidence import Evidence
+from engineroom.compile.truth.reference import Reference, evidence_from_reference
+from engineroom.compile.verify import judged, measured, parity
 from engineroom.errors import ParityError, RecipeError
 
 ROWS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)

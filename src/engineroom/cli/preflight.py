@@ -44,7 +44,7 @@ def preflight(name: str, gpu: str | None, triton: str | None, repository: Path |
 
 
 def _place(gpu: str | None, triton: str | None) -> "Place":
-    from engineroom.compile.gpu import gpus
+    from engineroom.compile.targets.gpu import gpus
     from engineroom.hardware import has_gpu, tensorrt_libraries
     from engineroom.repository.place import Place
     from engineroom.repository.triton_images import image_from_tag

@@ -32,7 +32,7 @@ LEAST_SHARED_BYTES = 32 * 2**20
 TOOLCHAIN, LOAD = ("torch", "onnxscript", "onnxruntime", "onnx"), ("locust", "matplotlib")
 
 LOAD_TENSORRT = {
-    "tensorrt": "from engineroom.compile.bindings import check_bindings; print(check_bindings())",
+    "tensorrt": "from engineroom.compile.targets.bindings import check_bindings; print(check_bindings())",
     "tensorrt-rtx": "from engineroom.compile.targets.tensorrt import load; print(load('tensorrt-rtx').__version__)",
 }
 OPENVINO = "import openvino; assert 'CPU' in openvino.Core().available_devices, 'it shows no CPU'"
@@ -210,7 +210,7 @@ def _ports() -> Check:
 
 
 def _gpu() -> Check:
-    from engineroom.compile.gpu import find_driver
+    from engineroom.compile.targets.gpu import find_driver
 
     driver, visible = find_driver(), has_gpu()
     if driver is None:

@@ -34,7 +34,7 @@ def serve(names: tuple[str, ...], engines: bool, as_json: bool, **given: Any) ->
 
     Every model must answer its golden input before the endpoints are printed.
     """
-    from engineroom.compile.gpu import gpus
+    from engineroom.compile.targets.gpu import gpus
     from engineroom.serve.server import ServerOptions
 
     project = Project.find()

@@ -9,11 +9,11 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engineroom.compile.bindings import check_bindings
 from engineroom.compile.fallback import FALLBACK
-from engineroom.compile.gpu import gpus
 from engineroom.compile.report import Watch
 from engineroom.compile.targets import target_from_name
+from engineroom.compile.targets.bindings import check_bindings
+from engineroom.compile.targets.gpu import gpus
 from engineroom.compile.targets.tensorrt import TensorRT, load, plan_from_onnx
 from engineroom.errors import CompileError, RepositoryError
 from engineroom.hardware import has_gpu

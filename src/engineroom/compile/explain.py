@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engineroom.compile.cache import Cache, Entry
+from engineroom.compile.cache.store import Cache, Entry
 from engineroom.compile.job import job_of
 from engineroom.compile.options import BuildOptions
 from engineroom.compile.pipeline import cache_of

@@ -9,9 +9,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from engineroom.compile.onnx_files import files_of
-from engineroom.compile.rounding import rounding_runner
+from engineroom.compile.graph.onnx_files import files_of
 from engineroom.compile.targets import Compiled, Runners, Target
+from engineroom.compile.targets.rounding import rounding_runner
 from engineroom.errors import CompileError, GraphRefused
 from engineroom.recipe import Recipe
 from engineroom.repository.passport import Artefact

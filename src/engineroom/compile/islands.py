@@ -11,9 +11,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from engineroom.compile import verify
-from engineroom.compile.evidence import Evidence
-from engineroom.compile.precision import graph_from_fp32
-from engineroom.compile.rounding import rounding_runner
+from engineroom.compile.graph.precision import graph_from_fp32
+from engineroom.compile.targets.rounding import rounding_runner
+from engineroom.compile.truth.evidence import Evidence
 from engineroom.errors import ParityError, PrecisionError
 from engineroom.recipe import Recipe
 

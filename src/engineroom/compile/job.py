@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from engineroom.compile.inputs import named_files
+from engineroom.compile.cache.inputs import named_files
 from engineroom.compile.options import BuildOptions
 from engineroom.compile.plan import Plan, plan_of
 from engineroom.compile.record import flaw, held_targets

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from engineroom.compile import stages
-from engineroom.compile.evidence import Evidence
 from engineroom.compile.plan import PROOF, ROUNDING, VERIFY
 from engineroom.compile.results import Results
-from engineroom.compile.rounding import rounding_runner
 from engineroom.compile.targets import Runners
 from engineroom.compile.targets.onnx_runtime import runner_from_onnx
+from engineroom.compile.targets.rounding import rounding_runner
+from engineroom.compile.truth.evidence import Evidence
 from engineroom.compile.verify import judged
 from engineroom.errors import ExportError, ParityError
 from engineroom.recipe import Recipe

@@ -7,18 +7,18 @@ from functools import partial
 from pathlib import Path
 
 from engineroom.compile import stages
-from engineroom.compile.cache import Cache
-from engineroom.compile.evidence import Evidence, evidence_from_file
+from engineroom.compile.cache.store import Cache
 from engineroom.compile.fallback import joined
 from engineroom.compile.job import Job, job_of
 from engineroom.compile.judge import Judge
-from engineroom.compile.limits import loosest
 from engineroom.compile.options import BuildOptions
 from engineroom.compile.plan import COMPILE, CONFIG, EXPORT, ISLANDS, PRECISION, PRUNING, PUBLISH, REFERENCE
 from engineroom.compile.record import completed, kept_engines, machine_here, refuse_newer, versions
-from engineroom.compile.reference import Reference
 from engineroom.compile.report import BuildReport, Log, Stage, Watch
 from engineroom.compile.results import Results
+from engineroom.compile.truth.evidence import Evidence, evidence_from_file
+from engineroom.compile.truth.limits import loosest
+from engineroom.compile.truth.reference import Reference
 from engineroom.project import Project
 from engineroom.recipe import Recipe
 from engineroom.repository.config import missing_configs

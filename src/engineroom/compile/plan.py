@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from engineroom.compile.inputs import COMPILERS, machine, packages, python, recipe_files
+from engineroom.compile.cache.inputs import COMPILERS, machine, packages, python, recipe_files
+from engineroom.compile.cache.sources import own_code, recipe_sources, task_source
 from engineroom.compile.options import BuildOptions
-from engineroom.compile.sources import own_code, recipe_sources, task_source
 from engineroom.compile.targets import KINDS, Target
 from engineroom.project import Project
 from engineroom.recipe import Recipe

@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from engineroom.compile import verify
-from engineroom.compile.evidence import Evidence
-from engineroom.compile.export import onnx_from_module
-from engineroom.compile.precision import graph_from_fp32
-from engineroom.compile.pruning import check_pruning
-from engineroom.compile.reference import Reference, evidence_from_reference
+from engineroom.compile.graph.export import onnx_from_module
+from engineroom.compile.graph.precision import graph_from_fp32
 from engineroom.compile.report import Watch
+from engineroom.compile.targets import Runner
 from engineroom.compile.targets.openvino import OpenVINO
+from engineroom.compile.truth.evidence import Evidence
+from engineroom.compile.truth.pruning import check_pruning
+from engineroom.compile.truth.reference import Reference, evidence_from_reference
 from engineroom.errors import BuildError
 from engineroom.hardware import has_amx
 from engineroom.recipe import Precision, Recipe, Sparsity
@@ -145,7 +146,7 @@ class Source:
         return _reason(lambda: check_pruning(self.reference, self.evidence)) if self.recipe.sparsity else ""
 
 
-def _built(variant: Variant, source: Source) -> tuple[Row, verify.Runner]:
+def _built(variant: Variant, source: Source) -> tuple[Row, Runner]:
     recipe = replace(source.recipe, precision=variant.precision)
     folder = source.folder / variant.name.replace(":", "").replace(" ", "-")
     folder.mkdir()
@@ -179,7 +180,7 @@ def median_and_interval(values: npt.NDArray[np.float64]) -> tuple[float, float, 
     return float(np.median(values)), float(low), float(high)
 
 
-def rows_per_s(runners: list[verify.Runner], request: Any, seconds: float) -> list[list[float]]:
+def rows_per_s(runners: list[Runner], request: Any, seconds: float) -> list[list[float]]:
     """How fast runners answer one request after the other, in rounds that take turns.
 
     Args:
@@ -197,14 +198,14 @@ def rows_per_s(runners: list[verify.Runner], request: Any, seconds: float) -> li
     return [[rows * one[index] for one in rounds] for index in range(len(runners))]
 
 
-def _rounds(runners: list[verify.Runner], request: Any, turn: float, until: float) -> Iterator[list[float]]:
+def _rounds(runners: list[Runner], request: Any, turn: float, until: float) -> Iterator[list[float]]:
     done = 0
     while done < 5 or time.monotonic() < until:
         yield [_timed(runner, request, turn) for runner in runners]
         done += 1
 
 
-def _timed(runner: verify.Runner, request: Any, turn: float) -> float:
+def _timed(runner: Runner, request: Any, turn: float) -> float:
     """Answers per second over about `turn` seconds."""
     began, answers = time.perf_counter(), 0
     while (spent := time.perf_counter() - began) < turn or not answers:

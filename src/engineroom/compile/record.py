@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from engineroom import __version__
+from engineroom.compile.cache.inputs import libraries, machine
 from engineroom.compile.fallback import FALLBACK
-from engineroom.compile.gpu import find_driver, gpus
-from engineroom.compile.inputs import libraries, machine
 from engineroom.compile.report import Log
+from engineroom.compile.targets.gpu import find_driver, gpus
 from engineroom.errors import NewerManifest, RepositoryError
 from engineroom.hardware import capability, processor
 from engineroom.recipe import Recipe

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
-from engineroom.compile.cache import Entry
+from engineroom.compile.cache.store import Entry
 from engineroom.repository.passport import Parity
 
 Watch = Callable[[str], AbstractContextManager[object]]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engineroom.compile.cache import Cache, Entry, Made
+from engineroom.compile.cache.store import Cache, Entry, Made
 from engineroom.compile.plan import Plan, Step
 from engineroom.compile.report import Log
 

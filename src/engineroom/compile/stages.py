@@ -9,17 +9,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engineroom.compile.cache import Entry, Made
-from engineroom.compile.evidence import Evidence, evidence_to_file
-from engineroom.compile.export import onnx_from_module
+from engineroom.compile.cache.opened import opened, overlooked, unnamed
+from engineroom.compile.cache.store import Entry, Made
 from engineroom.compile.fallback import OnnxRuntime, compile_or_fall_back, lost
+from engineroom.compile.graph.export import onnx_from_module
+from engineroom.compile.graph.precision import graph_from_fp32
 from engineroom.compile.islands import check_islands, islands_for
-from engineroom.compile.opened import opened, overlooked, unnamed
 from engineroom.compile.plan import SAMPLES
-from engineroom.compile.precision import graph_from_fp32
-from engineroom.compile.pruning import check_pruning
-from engineroom.compile.reference import Reference, evidence_from_reference
 from engineroom.compile.targets import Compiled, Runners, Target
+from engineroom.compile.truth.evidence import Evidence, evidence_to_file
+from engineroom.compile.truth.pruning import check_pruning
+from engineroom.compile.truth.reference import Reference, evidence_from_reference
 from engineroom.compile.verify import Finding, Measured, measured
 from engineroom.errors import ParityError
 from engineroom.recipe import Arrays, Recipe

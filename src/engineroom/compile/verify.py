@@ -3,31 +3,17 @@
 Measuring and judging are two steps: a tolerance that changes needs no artefact to run again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from engineroom.compile.evidence import Case, Evidence, in_batches
-from engineroom.compile.limits import doubt, limits, noise
+from engineroom.compile.targets import Runner
+from engineroom.compile.truth.evidence import Case, Evidence, in_batches
+from engineroom.compile.truth.limits import doubt, limits, noise
 from engineroom.errors import EngineRoomError, ParityError, RecipeError
 from engineroom.recipe import Arrays, Recipe
 from engineroom.repository.agreement import Agreement, agreement
 from engineroom.repository.passport import Parity
-
-
-@dataclass(frozen=True)
-class Runner:
-    """Something that computes a model's answers on this machine.
-
-    Attributes:
-        name: What computes, such as `openvino bf16`.
-        answer: From inputs by name, shape (batch, ...), to outputs by name, shape (batch, ...).
-        kind: Element type whose rounding its error is judged by, such as `bf16`.
-    """
-
-    name: str
-    answer: Callable[[Arrays], Arrays]
-    kind: str = "fp16"
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from engineroom.compile.gpu import Gpu
 from engineroom.compile.targets import tensorrt
+from engineroom.compile.targets.gpu import Gpu
 from engineroom.compile.targets.tensorrt import TensorRT, plan_from_onnx
 from engineroom.compile.targets.timing_cache import TimingCache
 from engineroom.repository.layout import GRAPH

@@ -6,10 +6,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
-from engineroom.compile.verify import Runner
 from engineroom.errors import CompileError
 from engineroom.hardware import has_gpu
-from engineroom.recipe import Recipe
+from engineroom.recipe import Arrays, Recipe
 from engineroom.repository.files import sha256
 from engineroom.repository.passport import Artefact, Parity
 
@@ -64,6 +63,21 @@ class Compiled:
             device=self.device,
             driver=self.driver,
         )
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Something that computes a model's answers on this machine.
+
+    Attributes:
+        name: What computes, such as `openvino bf16`.
+        answer: From inputs by name, shape (batch, ...), to outputs by name, shape (batch, ...).
+        kind: Element type whose rounding its error is judged by, such as `bf16`.
+    """
+
+    name: str
+    answer: Callable[[Arrays], Arrays]
+    kind: str = "fp16"
 
 
 Runners = tuple[tuple[str, Callable[[], Runner]], ...]

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from engineroom.compile.onnx_files import loadable
-from engineroom.compile.verify import Runner
+from engineroom.compile.graph.onnx_files import loadable
+from engineroom.compile.targets import Runner
 from engineroom.errors import CompileError
 from engineroom.recipe import Arrays
 

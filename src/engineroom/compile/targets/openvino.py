@@ -4,8 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engineroom.compile.targets import Compiled, Runners
-from engineroom.compile.verify import Runner
+from engineroom.compile.targets import Compiled, Runner, Runners
 from engineroom.errors import CompileError
 from engineroom.hardware import has_amx
 from engineroom.recipe import Arrays, Recipe

@@ -12,8 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from engineroom.compile.gpu import find_driver, gpus
 from engineroom.compile.targets import Compiled, Runners
+from engineroom.compile.targets.gpu import find_driver, gpus
 from engineroom.compile.targets.tensorrt_messages import Messages, messages
 from engineroom.compile.targets.tensorrt_refusal import refusals
 from engineroom.compile.targets.timing_cache import TimingCache
@@ -77,7 +77,7 @@ class TensorRT:
 
     def runners(self, compiled: Compiled, graph: Path, recipe: Recipe) -> Runners:
         """The engine itself where its GPU is here; its graph elsewhere, with every value rounded as a GPU would."""
-        from engineroom.compile.rounding import rounding_runner
+        from engineroom.compile.targets.rounding import rounding_runner
         from engineroom.compile.targets.tensorrt_engine import runner_from_plan
 
         if has_gpu() and not self.capability:

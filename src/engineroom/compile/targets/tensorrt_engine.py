@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from engineroom.compile.targets import Runner
 from engineroom.compile.targets.tensorrt_messages import messages
-from engineroom.compile.verify import Runner
 from engineroom.errors import CompileError
 from engineroom.recipe import Arrays
 

@@ -1,0 +1,1 @@
+"""From the module to the ONNX graph that every target compiles."""

@@ -1,0 +1,1 @@
+"""What the PyTorch module answers, and how far from it an artefact may be."""
