@@ -11,11 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engineroom.cli import main
 from engineroom.project import Project
 from engineroom.repository.agreement import Limits
 from engineroom.repository.files import sha256
 from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder, Repository
 from engineroom.repository.passport import Artefact, Parity, Passport, Profile
+
+Run = Callable[..., tuple[int, str, str]]
+"""`engineroom("build", "tiny")`: exit status, standard output, standard error."""
 
 PublishTiny = Callable[..., ModelFolder]
 """`publish_tiny(repository, name="tiny", precision="fp16", on_cpu=False)`."""
@@ -45,7 +49,7 @@ def built() -> Repository:
     takes a minute. Read it, serve it, and leave it as it is.
     """
     command = [sys.executable, "-m", "engineroom", "build", "--target", "openvino", "--target", "tensorrt-rtx:sm89"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=560, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return Repository(ROOT / "model_repository")
 
@@ -63,6 +67,19 @@ def tiny_built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     options = BuildOptions(("openvino", "tensorrt-rtx:sm89"), command="engineroom build tiny --target openvino")
     build(recipe_from_name(project, "tiny"), project, options, lambda _: nullcontext())
     return project
+
+
+@pytest.fixture
+def engineroom(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command line in this process: exit status, standard output, standard error."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["engineroom", *words])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return int(end.value.code or 0), *capsys.readouterr()
+
+    return run
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from engineroom.cli import main
 from engineroom.compile.targets.tensorrt import has_gpu
 from engineroom.project import Project
 from engineroom.repository.files import sha256
@@ -21,19 +20,6 @@ from engineroom.repository.passport import passport_from_file
 RTX = tuple(f"tensorrt-rtx:sm{number}" for number in (80, 89, 120))
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def engineroom(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command line in this process: exit status, standard output, standard error."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["engineroom", *words])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return int(end.value.code or 0), *capsys.readouterr()
-
-    return run
 
 
 def contents(folder: Path) -> dict[str, bytes]:

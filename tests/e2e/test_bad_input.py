@@ -3,14 +3,12 @@ traceback; and the published version stays as it was, byte for byte."""
 
 import json
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from engineroom.cli import main
 from engineroom.project import Project
 from engineroom.repository.files import sha256
 from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST
@@ -20,19 +18,6 @@ RTX = "model.rtx-sm89.plan"
 PLAN = "model.sm90.plan"
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def engineroom(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command line in this process: exit status, standard output, standard error."""
-
-    def run(words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["engineroom", *words.split()])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return int(end.value.code or 0), *capsys.readouterr()
-
-    return run
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -118,7 +103,7 @@ def test_damaged_version_ends_in_one_message_and_stays_as_it_is(
 ) -> None:
     damage(add_plan(tiny_project), name)
     before = contents(tiny_project.repository)
-    code, out, err = engineroom(words)
+    code, out, err = engineroom(*words.split())
     # A verdict is an answer, and so stands on standard output.
     (told, *_) = [line for line in err.splitlines() if line.startswith("error: ")] or out.splitlines()
     assert code == 1
@@ -160,7 +145,7 @@ def test_bad_recipe_ends_in_one_message_and_the_last_version_stays(
     assert old in recipe.read_text()
     recipe.write_text(recipe.read_text().replace(old, new, 1))
     before = contents(tiny_project.repository)
-    code, out, err = engineroom("build tiny --target openvino --target tensorrt-rtx:sm89")
+    code, out, err = engineroom(*["build", "tiny", "--target", "openvino", "--target", "tensorrt-rtx:sm89"])
     assert (code, out) == (1, "")
     (error,) = [line for line in err.splitlines() if not re.fullmatch(r"tiny: [\w:. -]+", line)]
     assert re.match(f"error: .*{message}", error)
@@ -172,7 +157,7 @@ def test_build_replaces_a_version_that_was_cut_short(engineroom: Run, tiny_proje
     """An equal build would have nothing to do; what is broken counts as not there, and stays for whoever looks."""
     cut(tiny_project.repository / "tiny" / "1", name)
     before = contents(tiny_project.repository / "tiny" / "1")
-    assert engineroom("build tiny --target openvino")[0] == 0
+    assert engineroom(*["build", "tiny", "--target", "openvino"])[0] == 0
     assert contents(tiny_project.repository / "tiny" / "1") == before
-    code, out, _ = engineroom("models preflight tiny")
+    code, out, _ = engineroom(*["models", "preflight", "tiny"])
     assert (code, out.partition("\n")[0]) == (0, "tiny: version 2 loads on a machine without a GPU.")
