@@ -32,7 +32,8 @@ COSINE = 0.95
 """The smallest cosine of a row, likewise."""
 
 DECIDED = 6.0
-"""A row's first place is decided when it leads the second by so many times the row's largest rounding error."""
+"""A row's first place is decided when it leads the second by so many times the row's largest rounding error, or that of
+the usual row where it is larger."""
 
 
 @cache
@@ -47,7 +48,7 @@ def noise(evidence: Evidence, output: str, kind: str) -> Agreement:
     pairs = [(one.outputs[output], one.rounded[_measured(kind)][output]) for one in evidence.samples]
     found = [agreement(exact, rounded) for exact, rounded in pairs]
     values = [by_row(exact) for exact, _ in pairs]
-    part, unit = (EXACT if kind == "fp32" else 1.0), UNITS.get(kind, 0.0)
+    part, unit = (EXACT if kind == "fp32" else 1.0), UNITS[kind]
     largest, size = (max(float(figure(rows)) for rows in values) for figure in (_largest, _rms))
     return Agreement(
         max_abs=max(unit * largest, part * max(one.max_abs for one in found)),
@@ -108,8 +109,9 @@ def doubt(case: Case, output: str, kind: str) -> npt.NDArray[np.float64]:
     """For every row of a case, the lead that its first place needs to be decided, shape (batch,)."""
     exact, rounded = case.sample.outputs[output], case.sample.rounded[_measured(kind)][output]
     errors: npt.NDArray[np.float64] = np.abs(by_row(exact) - by_row(rounded)).max(axis=1)
-    unit = UNITS.get(kind, 0.0) * np.abs(by_row(exact)).max(axis=1)
-    lead: npt.NDArray[np.float64] = DECIDED * np.maximum(errors * (EXACT if kind == "fp32" else 1.0), unit)
+    # A row that rounding happened to spare is no surer than the others.
+    errors = np.maximum(errors, _rms(errors)) * (EXACT if kind == "fp32" else 1.0)
+    lead: npt.NDArray[np.float64] = DECIDED * np.maximum(errors, UNITS[kind] * np.abs(by_row(exact)).max(axis=1))
     return lead[case.rows]
 
 
