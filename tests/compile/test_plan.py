@@ -93,7 +93,7 @@ def test_edit_counts_where_something_depends_on_it(project: Project, old: str, n
 def test_version_counts_where_the_package_is_used(
     project: Project, monkeypatch: pytest.MonkeyPatch, package: str, stages: set[str]
 ) -> None:
-    from engineroom.compile.cache.store import inputs
+    from engineroom.compile.cache import inputs
 
     before, real = planned(project), inputs.metadata.version
     monkeypatch.setattr(inputs.metadata, "version", lambda name: "99.0" if name == package else real(name))
@@ -111,7 +111,7 @@ def test_machine_counts_where_artefacts_are_proven(project: Project, monkeypatch
 
 
 def test_package_that_scores_counts_where_it_does(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engineroom.compile.cache.store import inputs
+    from engineroom.compile.cache import inputs
 
     before, real = planned(project, packages=("scikit-learn",)), inputs.metadata.version
     monkeypatch.setattr(inputs.metadata, "version", lambda name: "99.0" if name == "scikit-learn" else real(name))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from engineroom.compile.cache import opened as module
 from engineroom.compile.cache.opened import opened, unnamed
-from engineroom.compile.cache.store import opened as module
 from engineroom.compile.options import BuildOptions
 from engineroom.compile.pipeline import build
 from engineroom.compile.recipes import recipe_from_name

@@ -154,7 +154,7 @@ def test_no_import_within_engineroom_is_overlooked(name: str) -> None:
 
 
 def test_own_code_is_what_is_imported_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    from engineroom.compile.cache.store import sources as module
+    from engineroom.compile.cache import sources as module
 
     texts = {
         "engineroom.a": "from engineroom.b import thing\n",

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from engineroom.compile.cache import store as module
 from engineroom.compile.cache.store import ABOUT, KEPT, KEPT_DAYS, SCHEMA, Cache, Entry, Made
-from engineroom.compile.cache.store import store as module
 
 INPUTS = {"recipe": "a" * 64, "package torch": "2.13.0"}
 
