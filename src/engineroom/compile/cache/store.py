@@ -6,6 +6,8 @@ An entry appears in one step and is never changed; its files are digested again 
 cut short or edited counts as missing. All of it can be deleted at any time.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -152,15 +154,15 @@ class Cache:
 
     def _entries(self, stage: str) -> Iterator[Entry]:
         """Results of a stage, the one used last first."""
-        found = [(path.stat().st_mtime_ns, path.parent) for path in self._folder(stage).glob(f"[!.]*/{ABOUT}")]
+        found = [(_used_ns(path), path.parent) for path in self._folder(stage).glob(f"[!.]*/{ABOUT}")]
         for _, folder in sorted(found, reverse=True):
             if entry := _entry(folder):
                 yield entry
 
     def _drop_old(self, stage: str) -> None:
-        oldest = time.time() - KEPT_DAYS * 24 * 3600
+        oldest_ns = time.time_ns() - KEPT_DAYS * 24 * 3600 * 10**9
         for place, entry in enumerate(self._entries(stage)):
-            if place >= KEPT or (place and (entry.folder / ABOUT).stat().st_mtime < oldest):
+            if place >= KEPT or (place and _used_ns(entry.folder / ABOUT) < oldest_ns):
                 shutil.rmtree(entry.folder, ignore_errors=True)
 
 
@@ -181,6 +183,14 @@ def _entry_from(raw: dict[str, Any], folder: Path) -> Entry:
     return Entry(folder=folder, **{**known(Entry, raw), "made": Made(**raw["made"])})
 
 
+def _used_ns(about: Path) -> int:
+    """When an entry was used last; 0 for one that is gone."""
+    try:
+        return about.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
 def _digest(path: Path) -> str:
     try:
         return sha256(path)
@@ -194,11 +204,12 @@ def _replace(place: Path, folder: Path) -> None:
     while True:
         try:
             place.rename(folder)
-        except OSError:
-            if not folder.exists():
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            shutil.rmtree(aside, ignore_errors=True)
-            folder.rename(aside)
+            # Whoever else keeps the same result may have moved it by now.
+            with contextlib.suppress(FileNotFoundError):
+                folder.rename(aside)
             shutil.rmtree(aside, ignore_errors=True)
         else:
             return
