@@ -45,7 +45,7 @@ def test_limits_are_the_modules_rounding_times_the_tolerance() -> None:
     assert allowed.rms == pytest.approx(3 * scale.rms)
     assert allowed.p99_abs == pytest.approx(3 * scale.p99_abs)
     assert allowed.max_abs == pytest.approx(3 * LARGEST * scale.max_abs)
-    assert allowed.cosine == pytest.approx(1 - 9 * (1 - scale.cosine))
+    assert allowed.cosine == pytest.approx(1 - 36 * (1 - scale.cosine))
     assert (allowed.mean_abs, allowed.top1) == (None, 1.0)
 
 

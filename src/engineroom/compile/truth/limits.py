@@ -22,7 +22,8 @@ EXACT = 2.0**-5
 """FP32's part of FP16's noise. Sums in another order take 2**-13 of it or some more; TF32 or FP16, all of it."""
 
 LARGEST = 2.0
-"""The largest error of a few thousand varies more than their root mean square: it gets so much more room."""
+"""The largest error of a few thousand varies more than their root mean square: it gets so much more room. So does the
+cosine of the worst row, whose distance from 1 goes with the square of the error."""
 
 SIGNAL = 0.1
 """The most of an answer's own variation that any error may take, whatever rounding does to the module: beyond that, the
@@ -75,7 +76,7 @@ def limits(evidence: Evidence, output: str, kind: str, tolerance: Tolerance) -> 
         p99_abs=times * scale.p99_abs,
         rms=min(times * scale.rms, SIGNAL * variation(evidence, output)),
         mean_abs=tolerance.mean_abs,
-        cosine=max(1.0 - times**2 * (1.0 - scale.cosine), tolerance.cosine or COSINE),
+        cosine=max(1.0 - (LARGEST * times) ** 2 * (1.0 - scale.cosine), tolerance.cosine or COSINE),
         top1=tolerance.top1,
     )
 
