@@ -82,7 +82,7 @@ def other_sentences(recipe: Recipe, rng: np.random.Generator) -> Recipe:
         found: Arrays = names["tokens"]([" ".join(rng.choice(words, rng.integers(least, most))) for _ in range(8)])
         return found
 
-    made = [drawn(3, 12), drawn(40, 200)]
+    made = [drawn(3, 12), drawn(15, 50)]
     return replace(recipe, samples=lambda: made)
 
 
