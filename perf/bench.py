@@ -22,6 +22,7 @@ import click
 import numpy as np
 
 from engineroom.cli import run as run_command
+from engineroom.compile.precisions import median_and_interval
 from engineroom.errors import LoadError
 from engineroom.load.conditions import conditions_of_now
 from engineroom.project import Project
@@ -206,19 +207,10 @@ def report(bare: list[dict[str, Any]], served: dict[str, list[Served]]) -> None:
     click.echo(f"\nin-process: median {np.median([one['rows_per_s'] for one in bare]):.0f} rows/s, {bare[0]}")
     for name, found in served.items():
         ratios = np.array([one.rows_per_s / base for one, base in zip(found, around, strict=True)])
-        low, high = interval_of_median(ratios)
-        click.echo(
-            f"{name}: {np.median(ratios):.3f} of it (95 % interval {low:.3f} to {high:.3f}, {len(ratios)} rounds)"
-        )
+        middle_ratio, low, high = median_and_interval(ratios)
+        click.echo(f"{name}: {middle_ratio:.3f} of it (95 % interval {low:.3f} to {high:.3f}, {len(ratios)} rounds)")
         middle = {field: np.median([getattr(one, field) for one in found]) for field in asdict(found[0])}
         click.echo("  " + ", ".join(f"{field} {value:.2f}" for field, value in middle.items()))
-
-
-def interval_of_median(values: Any, repeats: int = 2000) -> tuple[float, float]:
-    """95 % bootstrap interval of a median (percentile method, seeded)."""
-    draws = np.random.default_rng(0).choice(values, (repeats, len(values)))
-    low, high = np.percentile(np.median(draws, axis=1), (2.5, 97.5))
-    return float(low), float(high)
 
 
 def line(bare: dict[str, Any], served: dict[str, Served]) -> str:

@@ -112,7 +112,7 @@ class Tolerance:
 
     Attributes:
         noise: How many times the error of the module's own rounding is allowed, in root mean square and in the 99th
-            percentile; the largest error may be twice that. docs/precision.md shows what the default rests on.
+            percentile; the largest error may be twice that. docs/proof.md shows what the default rests on.
         max_abs: Largest absolute error of any element.
         mean_abs: Mean absolute error.
         cosine: Smallest cosine between a row's answer and the module's.

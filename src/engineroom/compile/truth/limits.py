@@ -1,7 +1,7 @@
 """Limits: how far an artefact may be from the module, in absolute figures for every output of this very model.
 
 The scale is the module's own rounding (`noise`). The figures below were chosen from what honest builds reach and what
-planted faults do: docs/precision.md.
+planted faults do: docs/proof.md.
 """
 
 from collections.abc import Iterable
