@@ -12,7 +12,8 @@ it without a traceback and exits with 1.
     │   │   └── GraphRefused     the target's compiler works, and does not take this graph
     │   └── ParityError          the artefact answers otherwise than the module
     ├── RepositoryError          the model repository cannot be read or written
-    │   └── NewerManifest        a newer engineroom wrote the version
+    │   ├── NewerManifest        a newer engineroom wrote the version
+    │   └── ConfigSyntax         a configuration is no protobuf text
     ├── ServerError              Triton cannot be found, started or trusted
     │   ├── ServerNotInstalled   there is no Triton here, or an incomplete one
     │   ├── PortInUse            another process listens on the port
@@ -76,6 +77,20 @@ class RepositoryError(EngineRoomError):
 
 class NewerManifest(RepositoryError):
     """A manifest was written by a newer engineroom, in a form that this one does not know."""
+
+
+class ConfigSyntax(RepositoryError):
+    """A configuration is no protobuf text.
+
+    Attributes:
+        what: What is wrong.
+        line: Where, from 1.
+        column: Where in the line, from 1.
+    """
+
+    def __init__(self, what: str, line: int, column: int) -> None:
+        super().__init__(f"line {line}, column {column}: {what}.")
+        self.what, self.line, self.column = what, line, column
 
 
 class ServerError(EngineRoomError):

@@ -53,6 +53,13 @@ class ModelFolder:
         return self.path / "configs" / f"{CPU_CONFIG}.pbtxt"
 
     @property
+    def configs(self) -> tuple[Path, ...]:
+        """Every configuration that is there: `config.pbtxt` and `configs/*.pbtxt`, by name."""
+        return tuple(
+            path for path in (self.config, *sorted(self.config.parent.glob("configs/*.pbtxt"))) if path.exists()
+        )
+
+    @property
     def versions(self) -> tuple[int, ...]:
         """Published versions, ascending. Triton's rule: folders whose name is a number not starting with 0."""
         if not self.path.is_dir():
