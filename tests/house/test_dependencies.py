@@ -13,7 +13,7 @@ def declared() -> set[str]:
     start = SETTINGS.index("\ndependencies = [")
     return {name.lower() for name in REQUIREMENT.findall(SETTINGS[start : SETTINGS.index("[project.scripts]")])} | {
         name.lower()
-        for line in re.findall(r"^(?:rtx|tensorrt|perf) = \[(.*)\]$", SETTINGS, re.MULTILINE)
+        for line in re.findall(r"^(?:rtx|tensorrt|perf|mlflow) = \[(.*)\]$", SETTINGS, re.MULTILINE)
         for name in re.findall(r'"([A-Za-z0-9_.-]+)', line)
     }
 
