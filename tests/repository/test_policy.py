@@ -14,7 +14,7 @@ from engineroom.repository.policy import asked_versions, served_by, served_versi
     [
         ("", (7,)),
         ("version_policy {}", (7,)),
-        ("version_policy { latest {} }", (7,)),
+        ("version_policy { latest {} }", ()),
         ("version_policy { latest { num_versions: 2 } }", (3, 7)),
         ("version_policy { latest { num_versions: 9 } }", (1, 3, 7)),
         ("version_policy { all {} }", (1, 3, 7)),

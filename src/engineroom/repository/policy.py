@@ -23,9 +23,9 @@ def served_versions(config: Any, versions: tuple[int, ...]) -> tuple[int, ...]:
         return versions
     if chosen == "specific":
         return tuple(version for version in versions if version in policy.specific.versions)
-    # A number of 0 is what the message says of itself when nothing was written: Triton reads it as 1.
-    count = (policy.latest.num_versions if chosen == "latest" else LATEST) or LATEST
-    return versions[-count:]
+    # Triton 2.51 takes `latest {}` at its word: no version at all, and refuses to load the model.
+    count = policy.latest.num_versions if chosen == "latest" else LATEST
+    return versions[len(versions) - min(count, len(versions)) :]
 
 
 def asked_versions(config: Any) -> tuple[int, ...]:
