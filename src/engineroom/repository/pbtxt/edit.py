@@ -61,9 +61,10 @@ def _set(text: str, region: Region, step: Step, value: str) -> str:
         if value:
             return text[: one.start] + literal(step.field, value) + text[one.end :]
         return _cut(text, field) if len(field.values) == 1 else _cut_from_list(text, field, one)
-    first, *others = [field for field in region[0] if field.name == step.field.name] or [None]
-    if first is None:
+    there = [field for field in region[0] if field.name == step.field.name]
+    if not there:
         return text if not value else _inserted(text, region, _nested((step,), value))
+    first, *others = there
     for field in reversed(others):
         text = _cut(text, field)
     return _cut(text, first) if not value else _replaced(text, first, step, value)
