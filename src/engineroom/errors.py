@@ -14,6 +14,7 @@ it without a traceback and exits with 1.
     ├── RepositoryError          the model repository cannot be read or written
     │   ├── NewerManifest        a newer engineroom wrote the version
     │   └── ConfigSyntax         a configuration is no protobuf text
+    ├── RegistryError            the model registry cannot be reached, or refuses
     ├── ServerError              Triton cannot be found, started or trusted
     │   ├── ServerNotInstalled   there is no Triton here, or an incomplete one
     │   ├── PortInUse            another process listens on the port
@@ -91,6 +92,10 @@ class ConfigSyntax(RepositoryError):
     def __init__(self, what: str, line: int, column: int) -> None:
         super().__init__(f"line {line}, column {column}: {what}.")
         self.what, self.line, self.column = what, line, column
+
+
+class RegistryError(EngineRoomError):
+    """The model registry cannot be reached, is too slow, or refuses."""
 
 
 class ServerError(EngineRoomError):
