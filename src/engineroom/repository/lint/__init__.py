@@ -1,0 +1,1 @@
+"""Configurations checked before Triton sees them: rules, findings, safe edits and reports."""
