@@ -13,13 +13,16 @@ it without a traceback and exits with 1.
     │   └── ParityError          the artefact answers otherwise than the module
     ├── RepositoryError          the model repository cannot be read or written
     │   ├── NewerManifest        a newer engineroom wrote the version
-    │   └── ConfigSyntax         a configuration is no protobuf text
+    │   ├── ConfigSyntax         a configuration is no protobuf text
+    │   └── ModelHeld            another operator is changing the model
     ├── RegistryError            the model registry cannot be reached, or refuses
     ├── ServerError              Triton cannot be found, started or trusted
     │   ├── ServerNotInstalled   there is no Triton here, or an incomplete one
     │   ├── PortInUse            another process listens on the port
     │   ├── StartupFailed        Triton ended, or a model did not load
-    │   └── GoldenMismatch       a loaded model answers its golden input wrongly
+    │   ├── GoldenMismatch       a loaded model answers its golden input wrongly
+    │   ├── LoadRefused          a running Triton did not load a model
+    │   └── ChangeTakenBack      a change failed on a server, and the state before it stands again
     ├── CallError                a request was not answered
     │   ├── BadInput             wrong name, dtype, shape or batch; nothing was sent
     │   ├── ModelNotFound        the server does not know, or has not loaded, the model
@@ -98,6 +101,10 @@ class RegistryError(EngineRoomError):
     """The model registry cannot be reached, is too slow, or refuses."""
 
 
+class ModelHeld(RepositoryError):
+    """Another operator, or a command of one's own, is changing the model at this moment. Nothing was done."""
+
+
 class ServerError(EngineRoomError):
     """Triton cannot be found, started or trusted."""
 
@@ -116,6 +123,14 @@ class StartupFailed(ServerError):
 
 class GoldenMismatch(ServerError):
     """A loaded model answers its golden input wrongly."""
+
+
+class LoadRefused(ServerError):
+    """A running Triton did not load a model; what it served before, it serves still."""
+
+
+class ChangeTakenBack(ServerError):
+    """A change failed on a server, or would have; the state before it stands again."""
 
 
 class CallError(EngineRoomError):

@@ -1,13 +1,18 @@
-"""The few questions that starting a server takes, over Triton's HTTP endpoint."""
+"""The few questions that starting and operating a server takes, over Triton's HTTP endpoint."""
 
 import json
+from collections.abc import Mapping
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import Any
+from urllib.parse import quote
 
 from engineroom.errors import StartupFailed
 
 TIMEOUT_S = 10.0
+
+LOAD_S = 900.0
+"""Time for loading a model: an engine of several GB on a cold disk."""
 
 
 def is_ready(address: str) -> bool:
@@ -17,7 +22,7 @@ def is_ready(address: str) -> bool:
         address: `host:port`.
     """
     try:
-        return _ask(address, "GET", "/v2/health/ready")[0] == HTTPStatus.OK
+        return ask(address, "GET", "/v2/health/ready")[0] == HTTPStatus.OK
     except (OSError, HTTPException):
         return False
 
@@ -53,9 +58,42 @@ def backend_of(address: str, model: str, version: int) -> str:
     return str(config.get("backend") or config.get("platform"))
 
 
+def load_model(address: str, model: str, headers: Mapping[str, str] | None = None) -> str:
+    """Ask a running Triton to load a model, or to load it anew; what it served before is served until then.
+
+    Args:
+        address: `host:port`.
+        model: Its name.
+        headers: Sent along, such as the key of a restricted API.
+
+    Returns:
+        Why it did not load, in Triton's words; empty where it did.
+
+    Raises:
+        OSError, HTTPException: The server does not answer.
+    """
+    return _repository(address, model, "load", headers)
+
+
+def unload_model(address: str, model: str, headers: Mapping[str, str] | None = None) -> str:
+    """Ask a running Triton to unload a model; the same answers as of `load_model`."""
+    return _repository(address, model, "unload", headers)
+
+
+def _repository(address: str, model: str, verb: str, headers: Mapping[str, str] | None) -> str:
+    path = f"/v2/repository/models/{quote(model, safe='')}/{verb}"
+    status, body = ask(address, "POST", path, headers, timeout_s=LOAD_S)
+    if status == HTTPStatus.OK:
+        return ""
+    try:
+        return str(json.loads(body)["error"]).strip()
+    except (ValueError, KeyError, TypeError):
+        return f"status {status}: {body.decode(errors='replace')[:300]}"
+
+
 def _json(address: str, method: str, path: str) -> Any:
     try:
-        status, body = _ask(address, method, path)
+        status, body = ask(address, method, path)
     except (OSError, HTTPException) as error:
         raise StartupFailed(f"Triton became ready and does not answer {path} ({error}).") from error
     if status != HTTPStatus.OK:
@@ -63,10 +101,27 @@ def _json(address: str, method: str, path: str) -> Any:
     return json.loads(body)
 
 
-def _ask(address: str, method: str, path: str) -> tuple[int, bytes]:
-    connection = HTTPConnection(address, timeout=TIMEOUT_S)
+def ask(
+    address: str, method: str, path: str, headers: Mapping[str, str] | None = None, timeout_s: float = TIMEOUT_S
+) -> tuple[int, bytes]:
+    """Send one request without a body.
+
+    Args:
+        address: `host:port`.
+        method: `GET` or `POST`.
+        path: Such as `/v2/health/ready`.
+        headers: Sent along.
+        timeout_s: Time for the answer.
+
+    Returns:
+        Status and body.
+
+    Raises:
+        OSError, HTTPException: The server does not answer.
+    """
+    connection = HTTPConnection(address, timeout=timeout_s)
     try:
-        connection.request(method, path)
+        connection.request(method, path, headers=dict(headers or {}))
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:

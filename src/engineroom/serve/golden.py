@@ -31,13 +31,14 @@ class ServedModel:
     golden: Mapping[str, Agreement] = field(default_factory=dict)
 
 
-def ask_golden(client: Client, model: ModelFolder, version: int) -> dict[str, Agreement]:
+def ask_golden(client: Client, model: ModelFolder, version: int, name: str = "") -> dict[str, Agreement]:
     """Send a loaded version its golden input and judge the answer.
 
     Args:
         client: A client of the server.
         model: The model's folder.
         version: The version loaded.
+        name: The model's name on the server, where that is another one.
 
     Returns:
         Agreement by output; empty where the version has no golden input or no manifest.
@@ -53,7 +54,7 @@ def ask_golden(client: Client, model: ModelFolder, version: int) -> dict[str, Ag
     golden = golden_from_file(folder / GOLDEN, model.name, passport_from_file(folder / MANIFEST).limits)
     try:
         answer = client.infer(
-            model.name, golden.inputs, outputs=tuple(golden.outputs), version=str(version), timeout_s=ANSWER_S
+            name or model.name, golden.inputs, outputs=tuple(golden.outputs), version=str(version), timeout_s=ANSWER_S
         )
     except CallError as error:
         raise StartupFailed(f"version {version} is loaded and does not answer its golden input. {error}") from error

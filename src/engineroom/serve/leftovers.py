@@ -59,10 +59,11 @@ def dead_servers() -> tuple[str, ...]:
     """Names of servers of ours that have ended and left something."""
     paths = (*SHARED_MEMORY.glob(f"{PREFIX}*_*"), *Path(tempfile.gettempdir()).glob(f"{PREFIX}*_*"))
     names = {"_".join(path.name.split("_")[:3]) for path in paths}
-    return tuple(sorted(name for name in names if not _alive(name)))
+    return tuple(sorted(name for name in names if not is_alive(name)))
 
 
-def _alive(name: str) -> bool:
+def is_alive(name: str) -> bool:
+    """Whether a server of ours, by its name, still runs or is about to start."""
     # Either the process that started the server lives, or the server itself still drains: the name is among
     # the arguments of Triton and of its stubs.
     owner = name.split("_")[1]

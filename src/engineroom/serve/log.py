@@ -27,18 +27,19 @@ def last_lines(log: Path, count: int = 15) -> str:
         return "\n".join(f"  {line}" for line in deque(told, maxlen=count))
 
 
-def reasons(log: Path) -> str:
-    """Why a server did not start, in its own words.
+def reasons(log: Path, start: int = 0) -> str:
+    """Why a server did not start, or did not load a model, in its own words.
 
     Args:
         log: Its log.
+        start: Byte of the log to begin at.
 
     Returns:
         One reason a line, indented; the last lines of the log where it names none.
     """
     found: dict[str, None] = {}
     fatal = ""
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in log.read_bytes()[start:].decode(errors="replace").splitlines():
         reason = _REASON.match(line) or _PROTOBUF.match(line)
         if reason:
             found[_plain(reason["text"])] = None

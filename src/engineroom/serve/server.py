@@ -9,10 +9,11 @@ from pathlib import Path
 
 from engineroom.client import Client
 from engineroom.errors import ServerError, StartupFailed
-from engineroom.repository.layout import MANIFEST, ModelFolder, Repository
+from engineroom.repository.layout import CPU_CONFIG, MANIFEST, ModelFolder, Repository
 from engineroom.serve import leftovers
 from engineroom.serve.endpoint import backend_of, is_ready, loaded_versions
 from engineroom.serve.fitness import places, refuse_misfits
+from engineroom.serve.found import Running, announce
 from engineroom.serve.golden import ServedModel, ask_golden
 from engineroom.serve.log import last_lines, reasons
 from engineroom.serve.ports import Ports, choose_ports
@@ -126,7 +127,9 @@ def running(options: ServerOptions) -> Iterator[Server]:
         try:
             server = _server(options, ports, log, process)
             _wait_until_ready(server, options, run)
-            yield _proven(server, models)
+            server = _proven(server, models)
+            _announce(server, options, run, triton)
+            yield server
         finally:
             stop(process, options.drain_s)
     finally:
@@ -166,6 +169,17 @@ def _arguments(options: ServerOptions, models: tuple[ModelFolder, ...], ports: P
 def _server(options: ServerOptions, ports: Ports, log: Path, process: subprocess.Popen[bytes]) -> Server:
     http, grpc, metrics = (f"{options.host}:{port}" for port in (ports.http, ports.grpc, ports.metrics))
     return Server(http, grpc, metrics, log, process, options.drain_s)
+
+
+def _announce(server: Server, options: ServerOptions, run: Path, triton: Triton) -> None:
+    config = "" if triton.gpu else CPU_CONFIG
+    folders = (ModelFolder(options.repository / model.name) for model in server.models)
+    paths = {
+        model.name: model.cpu_config if config and model.cpu_config.exists() else model.config for model in folders
+    }
+    texts = {name: path.read_text(encoding="utf-8", errors="replace") for name, path in paths.items() if path.exists()}
+    place = str(server.log.resolve()), str(options.repository.resolve()), config
+    announce(run, Running(server.http, server.grpc, server.metrics, server.pid, *place, texts))
 
 
 def _wait_until_ready(server: Server, options: ServerOptions, run: Path) -> None:
