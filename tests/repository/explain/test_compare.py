@@ -23,7 +23,6 @@ def test_same_text_has_no_difference(parse, base):
         ("", "version_policy { all { } }", ("version_policy", "", "{ all { } }")),
         ("", "optimization { cuda { graphs: true } }", ("optimization.cuda.graphs", "", "true")),
         ("", 'metric_tags { key: "team" value: "a" }', ("metric_tags[team]", "", "a")),
-    ]", "", "a"),
     ],
 )
 def test_difference_names_its_path(parse, base, old, new, expected):
