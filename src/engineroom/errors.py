@@ -15,6 +15,9 @@ it without a traceback and exits with 1.
     │   ├── NewerManifest        a newer engineroom wrote the version
     │   ├── ConfigSyntax         a configuration is no protobuf text
     │   └── ModelHeld            another operator is changing the model
+    ├── StoreError               a store cannot be reached, read or written
+    │   ├── NotInStore           what was asked for is not there
+    │   └── StoreConflict        another operator changed the same model
     ├── RegistryError            the model registry cannot be reached, or refuses
     ├── ServerError              Triton cannot be found, started or trusted
     │   ├── ServerNotInstalled   there is no Triton here, or an incomplete one
@@ -95,6 +98,18 @@ class ConfigSyntax(RepositoryError):
     def __init__(self, what: str, line: int, column: int) -> None:
         super().__init__(f"line {line}, column {column}: {what}.")
         self.what, self.line, self.column = what, line, column
+
+
+class StoreError(EngineRoomError):
+    """A store of model repositories cannot be reached, read or written."""
+
+
+class NotInStore(StoreError):
+    """What was asked for is not in the store."""
+
+
+class StoreConflict(StoreError):
+    """The same model was changed here and in the store."""
 
 
 class RegistryError(EngineRoomError):

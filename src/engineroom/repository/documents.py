@@ -1,7 +1,7 @@
 """JSON documents that carry the version of their form: manifests, results of measurements."""
 
 import json
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +31,53 @@ def document_from_file(
         The document; its `schema` is a number that is not above the one given.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except OSError as cause:
         raise error(f"{path}: cannot be read ({cause.strerror}). {mend}") from cause
+    form = Form(str(path), schema, error, lacking, mend, newer or error)
+    return document_from_bytes(content, form)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a document must be, and what to say where it is not.
+
+    Attributes:
+        where: Its file or address.
+        schema: The newest version of its form that can be read.
+        error: What to raise.
+        lacking: What to call a document without a `schema`, such as `is not a manifest`.
+        mend: What to do about a broken one.
+        newer: What to raise of a form that is newer.
+    """
+
+    where: str
+    schema: int
+    error: type[EngineRoomError]
+    lacking: str
+    mend: str
+    newer: type[EngineRoomError]
+
+
+def document_from_bytes(content: bytes, form: Form) -> dict[str, Any]:
+    """Read a document from its text.
+
+    Args:
+        content: JSON in UTF-8.
+        form: What it must be.
+
+    Returns:
+        The document; its `schema` is a number that is not above the form's.
+    """
+    try:
+        raw = json.loads(content)
     except ValueError as cause:
-        raise error(f"{path}: is not JSON ({cause}). {mend}") from cause
+        raise form.error(f"{form.where}: is not JSON ({cause}). {form.mend}") from cause
     if not isinstance(raw, dict) or not isinstance(raw.get("schema"), int):
-        raise error(f"{path}: {lacking}, it has no 'schema'. {mend}")
-    if raw["schema"] > schema:
-        raise (newer or error)(
-            f"{path}: has schema {raw['schema']}, this engineroom reads up to {schema}. Update engineroom."
+        raise form.error(f"{form.where}: {form.lacking}, it has no 'schema'. {form.mend}")
+    if raw["schema"] > form.schema:
+        raise form.newer(
+            f"{form.where}: has schema {raw['schema']}, this engineroom reads up to {form.schema}. Update engineroom."
         )
     return raw
 

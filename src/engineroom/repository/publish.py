@@ -3,7 +3,7 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from engineroom.errors import RepositoryError
@@ -29,24 +29,63 @@ def publish(folder: ModelFolder, files: Iterable[Path]) -> int:
     Raises:
         RepositoryError: The repository cannot be written; the versions before stay as they were.
     """
-    staged = folder.path / f"{STAGING}{os.getpid()}"
+    with staged(folder) as place:
+        for file in files:
+            sync_file(Path(shutil.copyfile(file, place / file.name)))
+        return _rename(place, folder)
+
+
+def publish_as(folder: ModelFolder, number: int, files: Mapping[str, Path]) -> None:
+    """Make files the version of a given number, in one step as `publish` does.
+
+    Args:
+        folder: The model's folder; made where it is missing.
+        number: The version.
+        files: Everything that it holds: path inside the version to the file, which is linked where the disk can.
+
+    Raises:
+        RepositoryError: That version is there already, or the repository cannot be written.
+    """
+    with staged(folder) as place:
+        for name, file in files.items():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                (place / name).hardlink_to(file)
+            except OSError:
+                shutil.copyfile(file, place / name)
+            sync_file(place / name)
+        if folder.version(number).exists():
+            raise RepositoryError(
+                f"{folder.name}: version {number} has appeared in the meantime. Run the command again."
+            )
+        sync_folder(place)
+        place.rename(folder.version(number))
+        sync_folder(folder.path)
+
+
+@contextlib.contextmanager
+def staged(folder: ModelFolder) -> Iterator[Path]:
+    """A folder beside the versions, for one that is being made; gone in the end, unless it was renamed.
+
+    Raises:
+        RepositoryError: The repository cannot be written; the versions before stay as they were.
+    """
+    place = folder.path / f"{STAGING}{os.getpid()}"
     with explained(folder):
         sweep(folder)
-        staged.mkdir(parents=True)
+        place.mkdir(parents=True)
         try:
-            for file in files:
-                sync_file(Path(shutil.copyfile(file, staged / file.name)))
-            sync_folder(staged)
-            return _rename(staged, folder)
+            yield place
         finally:
-            shutil.rmtree(staged, ignore_errors=True)
+            shutil.rmtree(place, ignore_errors=True)
 
 
-def _rename(staged: Path, folder: ModelFolder) -> int:
+def _rename(place: Path, folder: ModelFolder) -> int:
+    sync_folder(place)
     while True:
         number = (folder.latest or 0) + 1
         try:
-            staged.rename(folder.version(number))
+            place.rename(folder.version(number))
         except OSError:
             # Another build took this number in the meantime: a folder cannot replace one with content.
             if folder.version(number).exists():
