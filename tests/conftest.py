@@ -14,7 +14,7 @@ import pytest
 from engineroom.cli import main
 from engineroom.project import Project
 from engineroom.repository.agreement import Limits
-from engineroom.repository.files import sha256
+from engineroom.repository.files import exclusive, sha256
 from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder, Repository
 from engineroom.repository.passport import Artefact, Parity, Passport, Profile
 
@@ -23,6 +23,9 @@ Run = Callable[..., tuple[int, str, str]]
 
 PublishTiny = Callable[..., ModelFolder]
 """`publish_tiny(repository, name="tiny", precision="fp16", on_cpu=False)`."""
+
+Counterpart = Callable[[str], Path]
+"""`counterpart("mlflow")`: the folder of its programs."""
 
 CONFIG = """
 name: "{name}"
@@ -80,6 +83,28 @@ def engineroom(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
         return int(end.value.code or 0), *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def counterpart() -> Counterpart:
+    """Makes the environment of a program that tests talk to and that does not fit beside the toolchain, once.
+
+    It holds what `tests/counterparts/NAME.txt` pins, and lies in `.tools/` under a digest of that file.
+    """
+
+    def programs(name: str) -> Path:
+        pins = ROOT / "tests" / "counterparts" / f"{name}.txt"
+        place = ROOT / ".tools" / f"{name}-{sha256(pins)[:12]}"
+        with exclusive(place.with_suffix(".lock")):
+            if not (place / "complete").exists():
+                shutil.rmtree(place, ignore_errors=True)
+                subprocess.run([sys.executable, "-m", "venv", place], check=True)
+                pip = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps", "-r", pins]
+                subprocess.run(pip, check=True)
+                (place / "complete").touch()
+        return place / "bin"
+
+    return programs
 
 
 @pytest.fixture
