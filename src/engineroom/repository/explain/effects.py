@@ -46,7 +46,7 @@ def _change(difference: Difference, seen: Outlook, usual: Needs, memory: Estimat
         before=difference.before,
         after=difference.after,
         needs=seen.needs or usual,
-        sentence=seen.sentence,
+        does=seen.does,
         quiet=seen.quiet,
         busy=seen.busy,
         callers=seen.callers,

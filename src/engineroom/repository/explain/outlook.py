@@ -1,8 +1,9 @@
 """What is foreseen of a change: directions, needs, and the change itself."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
+from engineroom.repository.explain.figures import bytes_said
 from engineroom.repository.explain.memory import Estimate
 
 Direction = Literal["up", "down", "same", "either"]
@@ -11,6 +12,14 @@ Direction = Literal["up", "down", "same", "either"]
 Needs = Literal["nothing", "update", "reload", "rebuild", "refused"]
 """What makes a change count: nothing; the load API, which updates the running model in place; the load API, which loads
 it anew beside the old one; a build, which makes a new version; or nothing at all, because Triton refuses it."""
+
+IN_WORDS: dict[Needs, str] = {
+    "nothing": "nothing",
+    "update": "an update in place",
+    "reload": "a reload",
+    "rebuild": "a rebuild",
+    "refused": "another value: Triton refuses this one",
+}
 
 ORDER: tuple[Needs, ...] = ("nothing", "update", "reload", "rebuild", "refused")
 """From the least to the most."""
@@ -42,7 +51,7 @@ class Outlook:
     """What a rule foresees of one change.
 
     Attributes:
-        sentence: What it does in this model's case.
+        does: What it does in this model's case.
         quiet: Where the figures move with one request at a time.
         busy: Where they move when more rows wait all the time than a batch takes.
         callers: What callers must change, or will notice; empty where nothing.
@@ -50,16 +59,12 @@ class Outlook:
         refusal: Why Triton does not load it as long as the version is the same; empty where it does.
     """
 
-    sentence: str
+    does: str
     quiet: Trend = SAME
     busy: Trend = SAME
     callers: str = ""
     needs: Needs | None = None
     refusal: str = ""
-
-    def turned(self, sentence: str) -> "Outlook":
-        """The outlook of the opposite change."""
-        return replace(self, sentence=sentence, quiet=_turned(self.quiet), busy=_turned(self.busy))
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class Change:
         before: Its value; empty where it was not set.
         after: Its value now; empty where it is not set.
         needs: What it takes until it counts.
-        sentence: What it does in this model's case.
+        does: What it does in this model's case.
         quiet: Where the figures move with one request at a time.
         busy: Where they move when more rows wait all the time than a batch takes.
         callers: What callers must change, or will notice; empty where nothing.
@@ -83,7 +88,7 @@ class Change:
     before: str
     after: str
     needs: Needs
-    sentence: str
+    does: str
     quiet: Trend = SAME
     busy: Trend = SAME
     callers: str = ""
@@ -111,15 +116,36 @@ class Change:
         """Whether Triton loads it."""
         return not self.refusal
 
+    @property
+    def headline(self) -> str:
+        """The setting and its two values: `max_batch_size: 4 -> 8`."""
+        return f"{self.path}: {self.before or 'not set'} -> {self.after or 'not set'}"
+
+    @property
+    def figures(self) -> str:
+        """What it needs, what memory it takes, and where the figures move; one line."""
+        said = [f"needs {IN_WORDS[self.needs]}"]
+        if self.memory_bytes is None:
+            said.append("memory unknown")
+        elif self.memory_bytes:
+            sign = "+" if self.memory_bytes > 0 else "-"
+            said.append(f"{self.memory.where} memory {sign}{bytes_said(abs(self.memory_bytes))}")
+        if self.loads:
+            both = f"throughput {self.throughput}; latency {self.latency}"
+            said.append("throughput and latency stay" if self.quiet == self.busy == SAME else both)
+        return "; ".join(said)
+
+    @property
+    def sentence(self) -> str:
+        """All of it on one line, for a list of changes."""
+        callers = f" Callers: {self.callers}" if self.callers else ""
+        refusal = f" Triton refuses it: {self.refusal}." if self.refusal else ""
+        return f"{self.headline}: {self.figures}. {self.does}{callers}{refusal}"
+
 
 def most(needs: tuple[Needs, ...]) -> Needs:
     """The most that any of some changes takes; nothing where there are none."""
     return max(needs, key=ORDER.index, default="nothing")
-
-
-def _turned(trend: Trend) -> Trend:
-    opposite: dict[Direction, Direction] = {"up": "down", "down": "up"}
-    return Trend(*(opposite.get(one, one) for one in (trend.throughput, trend.p50, trend.p99)))
 
 
 def _worded(quiet: Direction, busy: Direction) -> str:

@@ -88,6 +88,10 @@ def _largest(case: Case) -> Outlook:
     before, after = case.numbers
     if not before or not after:
         return _without_batch(case, after)
+    preferred = max(case.new.dynamic_batching.preferred_batch_size, default=0)
+    if preferred > after:
+        refusal = f"a preferred size of {preferred} is above max_batch_size {after}"
+        return Outlook("No batch can have the preferred size any more.", needs="refused", refusal=refusal)
     formed = largest_formed(case.old), largest_formed(case.new)
     told = f"A request may have {counted(after, 'row')}, it was {before}"
     told += f"; Triton forms batches of {formed[1]}, it was {formed[0]}." if formed[0] != formed[1] else "."
@@ -113,12 +117,12 @@ def _proven(case: Case, after: int, seen: Outlook) -> Outlook:
     proven = case.facts.largest_batch
     if proven is None or after <= proven:
         return seen
-    told = f"{seen.sentence} The version was proven for {proven} rows at most: widen the recipe's batch axis and build."
+    told = f"{seen.does} The version was proven for {proven} rows at most: widen the recipe's batch axis and build."
     if case.backend == "tensorrt":
         refusal = f"max_batch_size {after} is beyond the engine's profile, which ends at {proven}"
-        return replace(seen, sentence=told, needs="rebuild", refusal=refusal)
+        return replace(seen, does=told, needs="rebuild", refusal=refusal)
     told += " Triton loads it without, and nothing proves the answers of larger batches; the next build refuses it."
-    return replace(seen, sentence=told, needs="rebuild")
+    return replace(seen, does=told, needs="rebuild")
 
 
 def _labels(case: Case) -> Outlook:
