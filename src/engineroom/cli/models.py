@@ -12,6 +12,7 @@ import click
 from engineroom.cli.precisions import precisions
 from engineroom.cli.preflight import preflight
 from engineroom.cli.progress import watch
+from engineroom.cli.versions import promote, retire, rollback, show
 from engineroom.project import Project
 
 if TYPE_CHECKING:
@@ -27,11 +28,13 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def models() -> None:
-    """List published versions; say what will load; compile engines; compare precisions."""
+    """List, show, promote, roll back and retire versions; say what will load; compile engines; compare precisions."""
 
 
 models.add_command(preflight)
 models.add_command(precisions)
+for _command in (show, promote, rollback, retire):
+    models.add_command(_command)
 
 
 @models.command("list")
@@ -121,7 +124,8 @@ def _text(entry: "Entry") -> str:
         built = version.problem if version.passport is None else f"built {version.passport.built_at}"
         latest = version is entry.versions[-1]
         held = "" if latest else "".join(f", {artefact.target}" for artefact in artefacts)
-        lines.append(f"  version {version.number}: {built}{held}")
+        served = ", served" if version.number in entry.current else ""
+        lines.append(f"  version {version.number}: {built}{served}{held}")
         lines += [line for artefact in artefacts for line in _artefact_lines(artefact)] if latest else []
     return "\n".join(lines)
 

@@ -127,7 +127,7 @@ def put_in_order(model: ModelFolder, servers: tuple[Control, ...]) -> Record | N
 
 
 def _apply(model: ModelFolder, request: Request, options: Options) -> Record:
-    changes = _changes(model, request, options.servers)
+    changes = planned(model, request, options.servers)
     check(model, changes, options.recipe)
     versions = served(model, changes)
     outcome: Outcome = "applied" if options.servers else "written"
@@ -186,8 +186,19 @@ def served(model: ModelFolder, changes: Mapping[str, Change]) -> dict[str, tuple
     return found
 
 
-def _changes(model: ModelFolder, request: Request, servers: tuple[Control, ...]) -> dict[str, Change]:
-    """The files to be changed; also one that was edited by hand since it was last applied, with its text of then."""
+def planned(model: ModelFolder, request: Request, servers: tuple[Control, ...]) -> dict[str, Change]:
+    """The files to be changed, by path inside the model's folder.
+
+    One that was edited by hand since it was last applied is among them, with its text of then.
+
+    Args:
+        model: The model.
+        request: The change.
+        servers: Where to.
+
+    Raises:
+        RepositoryError: A configuration or the history cannot be read.
+    """
     present, records = texts_of(model), history(model)
     wanted = {**present, **request.texts(present)}
     read = {served_config(model, server): server for server in servers}

@@ -7,6 +7,7 @@ requests, so nothing is dropped.
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 
 from engineroom.errors import RepositoryError
@@ -117,8 +118,8 @@ def intact(model: ModelFolder, version: int) -> None:
             )
 
 
-def in_use(model: ModelFolder, servers: tuple[Control, ...]) -> dict[int, str]:
-    """Versions that must not be touched, each with the reason.
+def in_use(model: ModelFolder, servers: tuple[Control, ...]) -> dict[int, list[str]]:
+    """Versions that must not be touched, each with the reasons.
 
     Args:
         model: The model.
@@ -128,33 +129,48 @@ def in_use(model: ModelFolder, servers: tuple[Control, ...]) -> dict[int, str]:
         RepositoryError: A configuration cannot be read.
         ServerError: A server does not answer.
     """
-    reasons: dict[int, str] = {}
-    for config, versions in served_by(model).items():
-        reasons |= dict.fromkeys(versions, f"{config} serves it")
+    found = [(f"{server} has loaded it", server.versions(model.name)) for server in servers]
+    found += [(f"{config} serves it", versions) for config, versions in served_by(model).items()]
     for path in model.configs:
         asked = asked_versions(config_from_text(read(path), path, unknown=True))
-        reasons |= dict.fromkeys(asked, f"{path.name} names it")
-    for server in servers:
-        reasons |= dict.fromkeys(server.versions(model.name), f"{server} has loaded it")
-    reasons |= _in_ensembles(model)
-    try:
-        _, before = before_promotion(model)
-        reasons = {**dict.fromkeys(before, "a rollback would serve it"), **reasons}
-    except RepositoryError:
-        pass
+        found.append((f"{path.relative_to(model.path)} names it", tuple(set(asked) - set(model.versions))))
+    found += _in_ensembles(model)
+    with suppress(RepositoryError):
+        found.append(("a rollback would serve it", before_promotion(model)[1]))
     if model.latest is not None:
-        reasons.setdefault(model.latest, "it is the newest: the next build would take its number")
+        found.append(("it is the newest: the next build would take its number", (model.latest,)))
+    reasons: dict[int, list[str]] = {}
+    for reason, versions in found:
+        for version in versions:
+            reasons.setdefault(version, []).append(reason)
     return reasons
 
 
-def _in_ensembles(model: ModelFolder) -> dict[int, str]:
-    found = {}
-    for other in Repository(model.path.parent).models:
-        for path in other.configs:
-            for step in config_from_text(read(path), path, unknown=True).ensemble_scheduling.step:
-                if step.model_name == model.name and step.model_version > 0:
-                    found[int(step.model_version)] = f"the ensemble {other.name} names it"
-    return found
+def refuse_in_use(model: ModelFolder, versions: tuple[int, ...], servers: tuple[Control, ...]) -> None:
+    """Refuse to remove versions, where one is in use or not there.
+
+    Raises:
+        RepositoryError: One is; the message says by what.
+        ServerError: A server does not answer.
+    """
+    used = in_use(model, servers)
+    for version in versions:
+        if version not in model.versions:
+            raise RepositoryError(f"{model.name}: there is no version {version}. Nothing was removed.")
+        if version in used:
+            raise RepositoryError(
+                f"{model.name}: version {version} is in use: {'; '.join(used[version])}. Nothing was removed."
+            )
+
+
+def _in_ensembles(model: ModelFolder) -> list[tuple[str, tuple[int, ...]]]:
+    return [
+        (f"the ensemble {other.name} names it", (int(step.model_version),))
+        for other in Repository(model.path.parent).models
+        for path in other.configs
+        for step in config_from_text(read(path), path, unknown=True).ensemble_scheduling.step
+        if step.model_name == model.name and step.model_version > 0
+    ]
 
 
 def retire(
@@ -179,14 +195,7 @@ def retire(
     with told(model), held(model, f"retire {', '.join(map(str, versions))}", request.by):
         put_in_order(model, servers)
         sweep(model)
-        used = in_use(model, servers)
-        for version in versions:
-            if version not in model.versions:
-                raise RepositoryError(f"{model.name}: there is no version {version}. Nothing was removed.")
-            if version in used:
-                raise RepositoryError(
-                    f"{model.name}: version {version} is in use: {used[version]}. Nothing was removed."
-                )
+        refuse_in_use(model, versions, servers)
         if versions:
             said = f"retire {', '.join(map(str, versions))}"
             add(model, record(said, "written", request.by, request.why))

@@ -6,6 +6,7 @@ from typing import Any
 from engineroom.errors import RepositoryError
 from engineroom.repository.layout import MANIFEST, ModelFolder, Repository
 from engineroom.repository.passport import Passport, passport_from_file
+from engineroom.repository.policy import served_by
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,18 @@ class Entry:
     Attributes:
         model: Its name.
         versions: Its versions, ascending; empty before the first build.
+        served: The versions that each configuration serves, by its path inside the model's folder; empty where one
+            cannot be read.
     """
 
     model: str
     versions: tuple[Version, ...]
+    served: dict[str, tuple[int, ...]]
+
+    @property
+    def current(self) -> tuple[int, ...]:
+        """Every version that a configuration serves, ascending."""
+        return tuple(sorted({version for versions in self.served.values() for version in versions}))
 
     @property
     def advice(self) -> str:
@@ -50,7 +59,7 @@ class Entry:
             }
             for version in self.versions
         ]
-        return {"model": self.model, "advice": self.advice, "versions": versions}
+        return {"model": self.model, "advice": self.advice, "served": self.served, "versions": versions}
 
 
 def inventory(repository: Repository) -> tuple[Entry, ...]:
@@ -59,9 +68,17 @@ def inventory(repository: Repository) -> tuple[Entry, ...]:
     Args:
         repository: The repository; it may be empty or missing.
     """
-    return tuple(
-        Entry(model.name, tuple(_version(model, number) for number in model.versions)) for model in repository.models
-    )
+    return tuple(entry_of(model) for model in repository.models)
+
+
+def entry_of(model: ModelFolder) -> Entry:
+    """One model's entry."""
+    try:
+        served = served_by(model)
+    except RepositoryError:
+        # What is wrong with a configuration is the linter's to say.
+        served = {}
+    return Entry(model.name, tuple(_version(model, number) for number in model.versions), served)
 
 
 def _version(model: ModelFolder, number: int) -> Version:

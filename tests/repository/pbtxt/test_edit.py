@@ -55,16 +55,16 @@ PATH = Path("digits/config.pbtxt")
         ),
         ("parameters[threads]", "2", 'string_value: "1"', 'string_value: "2"'),
         ("parameters[threads]", "", 'parameters: { key: "threads" value: { string_value: "1" } }\n', ""),
-        ("response_cache.enable", "true", '"1" } }\n', '"1" } }\nresponse_cache {\n  enable: true\n}\n'),
+        ("response_cache.enable", "true", '"1" } }\n', '"1" } }\n\nresponse_cache {\n  enable: true\n}\n'),
         ("dynamic_batching", "{}", "{\n  # half a millisecond\n  max_queue_delay_microseconds: 500  # us\n}", "{}"),
         ("model_warmup", "", "", ""),
         (
             "cc_model_filenames[8.9]", "model.sm89.plan", '"1" } }\n',
-            '"1" } }\ncc_model_filenames {\n  key: "8.9"\n  value: "model.sm89.plan"\n}\n',
+            '"1" } }\n\ncc_model_filenames {\n  key: "8.9"\n  value: "model.sm89.plan"\n}\n',
         ),
         (
             "parameters[new key].string_value", 'say "x"', '"1" } }\n',
-            '"1" } }\nparameters {\n  key: "new key"\n  value {\n    string_value: "say \\"x\\""\n  }\n}\n',
+            '"1" } }\n\nparameters {\n  key: "new key"\n  value {\n    string_value: "say \\"x\\""\n  }\n}\n',
         ),
     ],
 )  # fmt: skip
@@ -75,7 +75,7 @@ def test_one_change_and_nothing_else(key: str, value: str, old: str, new: str) -
 def test_several_at_once_stand_on_one_another() -> None:
     changes = {"instance_group[1].count": "1", "instance_group[1].kind": "KIND_CPU"}
     after = edited(TEXT, PATH, changes)
-    assert after == TEXT + "instance_group {\n  count: 1\n  kind: KIND_CPU\n}\n"
+    assert after == TEXT + "\ninstance_group {\n  count: 1\n  kind: KIND_CPU\n}\n"
     with pytest.raises(RepositoryError, match=r"there are 2\. Say which: instance_group\[0\] to instance_group\[1\]"):
         edited(after, PATH, {"instance_group.count": "3"})
 

@@ -145,7 +145,9 @@ def _inserted(text: str, region: Region, new: str) -> str:
     fields, start, end = region
     if end == len(text):
         break_line = "" if not text or text.endswith("\n") else "\n"
-        return f"{text}{break_line}{new}\n"
+        # A block stands apart where the others do.
+        apart = "\n" if "\n" in new and "\n\n" in text else ""
+        return f"{text}{break_line}{apart}{new}\n"
     if "\n" not in text[start:end]:
         # A message on one line stays on it, unless what comes in needs several.
         one_line = re.sub(r"\s*\n\s*", " ", new)
