@@ -1,5 +1,6 @@
 """One configuration file as rules see it: its text, its tree, its message, and what the schema does not allow."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,6 @@ class Source:
         fields: Its tree, slips in names taken for what was meant.
         problems: What the schema does not allow.
         config: A `ModelConfig` message of all that could be read.
-        rest: What protobuf still refuses; empty where nothing.
     """
 
     path: Path
@@ -39,7 +39,6 @@ class Source:
     fields: tuple[Field, ...] = ()
     problems: tuple[Problem, ...] = ()
     config: Any = None
-    rest: str = ""
 
 
 def source_from_path(path: Path, texts: Mapping[Path, str] | None = None) -> Source:
@@ -73,12 +72,19 @@ def source_from_text(text: str, path: Path, encoding: str = "utf-8") -> Source:
     except ConfigSyntax as error:
         return Source(path, text, encoding, syntax=error, config=config)
     found = tuple(problems(fields, config.DESCRIPTOR))
-    rest = ""
     try:
         config = config_from_text(edited(text, repairs(text, found)), path, unknown=True)
     except RepositoryError as error:
-        rest = str(error)
-    return Source(path, text, encoding, fields=repaired(fields, found), problems=found, config=config, rest=rest)
+        return Source(path, text, encoding, syntax=_refusal(error.__cause__, text), problems=found, config=config)
+    return Source(path, text, encoding, fields=repaired(fields, found), problems=found, config=config)
+
+
+def _refusal(error: BaseException | None, text: str) -> ConfigSyntax:
+    """What protobuf's own parser refuses; its message begins with line and column."""
+    told = re.match(r"(\d+):(\d+)\s*: (.*)", str(error), re.DOTALL)
+    if told is None:
+        return ConfigSyntax(f"protobuf refuses it ({error})", 1, 1)
+    return ConfigSyntax(told[3].split(" : ")[-1].rstrip("."), min(int(told[1]), text.count("\n") + 1), int(told[2]))
 
 
 def _decoded(raw: bytes) -> tuple[str, str]:

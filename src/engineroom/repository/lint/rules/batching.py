@@ -92,12 +92,12 @@ def preferred_not_positive(case: Case) -> Iterator[Found]:
             yield Found(value, f"preferred batch size {size} is no size", "Write 1 or more")
 
 
-@rule("ER406", "warning")
+@rule("ER406", "note")
 def preferred_without_profile(case: Case) -> Iterator[Found]:
     """A preferred batch size is not one that the engine was tuned for.
 
-    TensorRT chooses its kernels for the profile's `opt` size. Waiting for another size costs latency and gains nothing:
-    Triton's guide advises preferred sizes only where an engine has a profile for each.
+    TensorRT chooses its kernels for the profile's `opt` size, and runs the others of the profile too. Triton's guide
+    advises preferred sizes where an engine has a profile for each.
 
     Mend: Prefer the profile's `opt` batch, or take the preferred sizes out.
     """
@@ -127,7 +127,7 @@ def profile_above_maximum(case: Case) -> Iterator[Found]:
         yield Found(case.at("max_batch_size"), said, f"Write {tuned}, or build for smaller batches")
 
 
-@rule("ER408", "note")
+@rule("ER408", "warning")
 def batch_axis_without_batching(case: Case) -> Iterator[Found]:
     """`max_batch_size` is above 1, and nothing says that requests are to be joined.
 
@@ -200,6 +200,35 @@ def delay_without_effect(case: Case) -> Iterator[Found]:
     if case.config.max_batch_size == 1 and case.config.dynamic_batching.max_queue_delay_microseconds:
         said = "batches of 1 are full at once, so there is nothing to wait for"
         yield Found(case.at("dynamic_batching", "max_queue_delay_microseconds"), said, "Take the delay out")
+
+
+@rule("ER413", "warning")
+def preferred_size_of_one(case: Case) -> Iterator[Found]:
+    """1 is among the preferred batch sizes.
+
+    A lone request is then a batch of a preferred size: it leaves at once, and no larger batch forms while the server
+    keeps up. A delay does nothing.
+
+    Mend: Take the 1 out.
+    """
+    for size, value in _preferred(case):
+        if size == 1 and case.config.max_batch_size > 1:
+            yield Found(value, "every lone request is a preferred batch", "Take the 1 out")
+
+
+@rule("ER414", "warning")
+def batch_axis_unused(case: Case) -> Iterator[Found]:
+    """The model was made for batches, and `max_batch_size` is 0 or left out.
+
+    Triton then takes the batch for a dimension like any other, and never joins requests.
+
+    Mend: Write the profile's largest batch as `max_batch_size`, and take the first size out of all dims.
+    """
+    told = case.bindings
+    highs = [port.high[0] for port in told.inputs if port.high] if told is not None else []
+    if told is not None and highs and min(highs) > 1 and case.config.max_batch_size == 0:
+        said = f"{told.told_by} takes batches of up to {min(highs)}, and requests are never joined"
+        yield Found(case.at("max_batch_size"), said, f"Write max_batch_size: {min(highs)}, and no batch in the dims")
 
 
 DELAYS = (

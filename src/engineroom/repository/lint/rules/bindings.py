@@ -192,5 +192,38 @@ def batch_is_fixed_in_model(case: Case) -> Iterator[Found]:
             yield Found(case.at("max_batch_size"), said, "Export it with a dynamic batch, or write max_batch_size: 0")
 
 
+@rule("ER328", "warning")
+def size_left_open(case: Case) -> Iterator[Found]:
+    """A size of an input is left open (-1), and the model takes only one.
+
+    Triton lets every size through: what does not fit fails in the backend, and in a batch others fail with it.
+
+    Mend: Write the model's size.
+    """
+    for side, tensor, value, port, told in _matched(case):
+        own = list(port.shape[1:] if case.batches else port.shape)
+        dims = list(tensor.dims)
+        free = [known for size, known in zip(dims, own, strict=False) if size == -1 and known != -1]
+        if side == "input" and len(dims) == len(own) and free and not tensor.HasField("reshape"):
+            said = f"input '{tensor.name}' is {dims} here and {own} in {told.told_by}"
+            yield Found(inside(value, "dims"), said, f"Write dims: {own}")
+
+
+@rule("ER329", "error")
+def control_input_unknown_to_model(case: Case) -> Iterator[Found]:
+    """A control of a sequence goes to an input that the model does not have.
+
+    The model never learns that a sequence begins or ends.
+
+    Mend: Write the name of the model's input that takes it.
+    """
+    told = case.bindings
+    names = [port.name for port in told.inputs] if told is not None else []
+    for control, value in case.pairs("sequence_batching", "control_input"):
+        if told is not None and control.name and control.name not in names:
+            said = f"{told.told_by} has no input '{control.name}'"
+            yield Found(inside(value, "name"), said, f"It has {', '.join(names)}")
+
+
 def _refuses(case: Case) -> bool:
     return case.backend in CHECKING

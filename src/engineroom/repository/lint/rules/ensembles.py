@@ -36,8 +36,8 @@ def ensemble_and_platform_apart(case: Case) -> Iterator[Found]:
     """
     scheduled, platform = case.config.HasField("ensemble_scheduling"), case.config.platform == "ensemble"
     if scheduled and not platform:
-        place = case.at("platform") if case.config.platform else case.at("ensemble_scheduling")
-        yield Found(place, 'ensemble_scheduling needs platform: "ensemble"', 'Write platform: "ensemble"')
+        said = next((name for name in ("platform", "backend") if getattr(case.config, name)), "ensemble_scheduling")
+        yield Found(case.at(said), 'ensemble_scheduling needs platform: "ensemble"', 'Write platform: "ensemble"')
     elif platform and case.config.backend:
         yield Found(case.at("backend"), "an ensemble has no backend", "Take backend out")
     elif platform and not case.config.ensemble_scheduling.step:
@@ -273,8 +273,8 @@ def ensemble_batch_above_step(case: Case) -> Iterator[Found]:
     Mend: Lower the ensemble's `max_batch_size` to the smallest of its models.
     """
     limit = case.config.max_batch_size
-    for step, value, model in _steps(case):
+    for step, _, model in _steps(case):
         theirs = model.config.max_batch_size if model is not None else 0
         if 0 < theirs < limit:
             said = f"'{step.model_name}' takes batches of up to {theirs}, the ensemble of {limit}"
-            yield Found(inside(value, "model_name"), said, f"Write max_batch_size: {theirs}")
+            yield Found(case.at("max_batch_size"), said, f"Write {theirs}")

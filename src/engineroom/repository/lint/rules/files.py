@@ -57,16 +57,15 @@ def file_of_another_backend(case: Case) -> Iterator[Found]:
 def file_missing(case: Case) -> Iterator[Found]:
     """A version that is served does not hold the file that the configuration names.
 
-    An engine may be missing where its graph is there: it is compiled on the machine that serves it. For engines of one
-    kind of GPU (`cc_model_filenames`), only the newest version is asked.
+    `model.plan` may be missing where its graph is there: it is compiled on the machine that serves it. An engine for
+    one kind of GPU is asked of the newest version only, and a warning where it can still be compiled.
 
     Mend: Name a file that the version holds, or build the version again.
     """
-    if case.is_ensemble or (case.backend == "tensorrt" and case.has_graph):
-        return
+    compilable = case.backend == "tensorrt" and case.has_graph
     named = case.config.default_model_filename
     spare = SPARE.get(case.backend, ())
-    for number in case.served:
+    for number in () if case.is_ensemble or compilable else case.served:
         wanted = named or USUAL.get(case.backend, "")
         if (
             wanted
@@ -80,7 +79,8 @@ def file_missing(case: Case) -> Iterator[Found]:
         name = scalar(entry, "value")
         if name and case.served and not _holds(case, case.served[-1], name):
             said = f"version {case.served[-1]} holds no {name}"
-            yield Found(inside(entry, "value"), said, _held(case, case.served[-1]))
+            mend = "Compile it there: engineroom models engines" if compilable else _held(case, case.served[-1])
+            yield Found(inside(entry, "value"), said, mend, severity="warning" if compilable else None)
 
 
 def _holds(case: Case, number: int, name: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from engineroom.repository.lint.case import Case, inside
 from engineroom.repository.lint.finding import Anchor, Found
 from engineroom.repository.lint.rule import rule
-from engineroom.repository.pbtxt.tree import Value
+from engineroom.repository.pbtxt.tree import Value, named
 
 LITTLE_US = 1000
 """A timeout below this, a millisecond, refuses requests that have hardly arrived."""
@@ -179,28 +179,41 @@ def queue_below_batch(case: Case) -> Iterator[Found]:
 
 @rule("ER509", "warning")
 def action_without_timeout(case: Case) -> Iterator[Found]:
-    """`timeout_action` or `allow_timeout_override` that can never happen.
+    """`timeout_action` says what happens after a timeout, and there is none.
 
-    `DELAY` does nothing where there is no timeout and none may be sent along.
+    Nobody is refused, and nobody put off, unless requests bring a timeout along (`allow_timeout_override`).
 
     Mend: Write `default_timeout_microseconds`, or `allow_timeout_override: true`.
     """
     for policy, place, name in _policies(case):
-        if (
-            policy.timeout_action == DELAY
-            and not policy.default_timeout_microseconds
-            and not policy.allow_timeout_override
-        ):
+        action = inside_or(place, "timeout_action")
+        if action is not place and not policy.default_timeout_microseconds and not policy.allow_timeout_override:
             said = f"{name} says what happens after a timeout, and has none"
-            yield Found(inside_or(place, "timeout_action"), said, "Write default_timeout_microseconds")
+            yield Found(action, said, "Write default_timeout_microseconds")
+
+
+@rule("ER510", "warning")
+def put_off_without_end(case: Case) -> Iterator[Found]:
+    """Requests that time out are put off (`DELAY`), and the queue has no `max_queue_size`.
+
+    Those put off are served when there is nothing else to do: in overload never, while the queue grows.
+
+    Mend: Write `max_queue_size`, or `timeout_action: REJECT`.
+    """
+    for policy, place, name in _policies(case):
+        if policy.timeout_action == DELAY and policy.default_timeout_microseconds and not policy.max_queue_size:
+            said = f"{name} puts requests off, and nothing bounds the queue"
+            yield Found(inside_or(place, "timeout_action"), said, "Write max_queue_size, or timeout_action: REJECT")
 
 
 def inside_or(place: Anchor, name: str) -> Anchor:
-    """A field of a policy, whether it stands in the policy itself or in a map's entry."""
+    """A field of a policy, whether it stands in the policy itself or in a map's entry; else the place."""
     if not isinstance(place, Value):
         return place
-    found = inside(place, name)
-    return found if found is not place else inside(place, "value", name)
+    for path in ((name,), ("value", name)):
+        if named(place.fields or (), *path):
+            return inside(place, *path)
+    return place
 
 
 def _timeout(place: Anchor) -> Anchor:

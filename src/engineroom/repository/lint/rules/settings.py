@@ -1,5 +1,6 @@
 """ER93: settings that the chosen backend or server does not look at."""
 
+import re
 from collections.abc import Iterator
 
 from engineroom.repository.lint.case import Case, inside, scalar
@@ -77,7 +78,7 @@ def parameter_unknown(case: Case) -> Iterator[Found]:
     """A parameter that the OpenVINO backend does not know.
 
     It passes over what it does not know: a slip in a name leaves the default in place, and nothing says so. Names are
-    in capitals. Some are read by the container's own backend only, and not on a machine without a GPU.
+    in capitals. A name that is like none of its own may be somebody's own: that is a note.
 
     Mend: Write the name that is suggested, or take it out.
     """
@@ -94,7 +95,8 @@ def parameter_unknown(case: Case) -> Iterator[Found]:
             else ()
         )
         mend = f'Write "{meant}"' if meant else f"It knows {', '.join(OURS)}"
-        yield Found(inside(entry, "key"), f"the OpenVINO backend has no parameter '{key}'", mend, edits)
+        said = f"the OpenVINO backend has no parameter '{key}'"
+        yield Found(inside(entry, "key"), said, mend, edits, severity=None if meant else "note")
 
 
 @rule("ER935", "error", refused=True)
@@ -206,3 +208,21 @@ def runtime_not_there(case: Case) -> Iterator[Found]:
     runtime = case.config.runtime
     if runtime and not runtime.endswith((".so", ".py", ".dll")):
         yield Found(case.at("runtime"), f"'{runtime}' is no backend's library", "Take it out")
+
+
+@rule("ER941", "error", refused=True)
+def metric_tag_not_for_prometheus(case: Case) -> Iterator[Found]:
+    """The name of a metric tag is none that Prometheus takes.
+
+    Letters, figures and underscores, no figure first. Triton itself ends on any other, with all its models.
+
+    Mend: Write underscores for dashes and dots; `--fix` does.
+    """
+    for key, entry in case.entries("metric_tags"):
+        if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
+            continue
+        meant = re.sub(r"^(?=\d)|[^A-Za-z0-9_]", "_", key) or "tag"
+        field = inside(entry, "key")
+        text = case.text[field.start : field.end]
+        edits = (Edit(field.start, field.end, text.replace(key, meant)),) if key else ()
+        yield Found(field, f"Prometheus takes no label '{key}', and Triton ends on it", f'Write "{meant}"', edits)

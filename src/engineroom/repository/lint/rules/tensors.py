@@ -6,7 +6,7 @@ from typing import Any
 
 from engineroom.repository.layout import MANIFEST
 from engineroom.repository.lint.case import Case, inside
-from engineroom.repository.lint.finding import Found
+from engineroom.repository.lint.finding import TOP, Found
 from engineroom.repository.lint.rule import rule
 from engineroom.repository.pbtxt.tree import Value, named
 
@@ -226,3 +226,18 @@ def ragged_without_batch(case: Case) -> Iterator[Found]:
         if tensor.allow_ragged_batch and not case.batches:
             said = f"input '{tensor.name}' allows ragged batches, and max_batch_size is 0"
             yield Found(inside(value, "allow_ragged_batch"), said, "Take it out, or set max_batch_size")
+
+
+@rule("ER312", "error")
+def no_outputs(case: Case) -> Iterator[Found]:
+    """No output is described, and the backend does not complete the configuration.
+
+    The model loads and gives nothing: a request for an output is refused.
+
+    Mend: Describe the outputs; `engineroom build` writes them.
+    """
+    ours = case.version is not None and (case.version / MANIFEST).exists()
+    if case.config.output or not (case.backend == "openvino" or (ours and case.backend in COMPLETED)):
+        return
+    if case.source.fields and not case.values("output"):
+        yield Found(TOP, "no output is described", "Describe the outputs")

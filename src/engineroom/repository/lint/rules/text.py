@@ -29,14 +29,17 @@ def _beside(case: Case) -> str:
 def not_utf8(case: Case) -> Iterator[Found]:
     """The file is not encoded in UTF-8.
 
-    Triton reads bytes: UTF-16, as some editors on Windows write it, is no protobuf text to it.
+    UTF-16, as some editors on Windows write it, is no text to Triton. Letters of another encoding, in comments and
+    strings, it reads as bytes; engineroom and everybody who asks for the configuration over the wire stumble on them.
 
     Mend: Save the file as UTF-8 without a byte order mark; `--fix` does.
     """
     if case.source.encoding in ("utf-16", "unknown"):
-        said = "UTF-16" if case.source.encoding == "utf-16" else "neither UTF-8 nor UTF-16"
-        edits = (Edit(0, 0, ""),) if case.source.encoding == "utf-16" else ()
-        yield Found(TOP, f"the file is encoded in {said}", "Save it as UTF-8", edits)
+        if case.source.encoding == "utf-16":
+            yield Found(TOP, "the file is encoded in UTF-16", "Save it as UTF-8", (Edit(0, 0, ""),))
+        else:
+            said = "the file has letters that are not encoded in UTF-8"
+            yield Found(TOP, said, "Save it as UTF-8", severity="warning", refused=False)
 
 
 @rule("ER103", "error", refused=True)
@@ -62,8 +65,6 @@ def syntax(case: Case) -> Iterator[Found]:
         start = sum(len(line) + 1 for line in lines[: error.line - 1]) + error.column - 1
         spot = Spot(start, min(start + 1, len(case.text)), error.line, error.column)
         yield Found(spot, error.what, _other_language(case.text, lines[error.line - 1]))
-    elif case.source.rest:
-        yield Found(TOP, f"protobuf refuses it: {case.source.rest}", "Mend what it names")
 
 
 def _other_language(text: str, line: str) -> str:

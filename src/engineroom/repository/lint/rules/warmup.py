@@ -17,7 +17,8 @@ WHOLE = {2, 3, 4, 5, 6, 7, 8, 9}
 
 def _samples(case: Case) -> Iterator[tuple[Any, Value]]:
     if not case.is_ensemble:
-        yield from case.pairs("model_warmup")
+        # A sample of 0 rows is passed over, whatever else it says.
+        yield from ((sample, value) for sample, value in case.pairs("model_warmup") if sample.batch_size)
 
 
 def _given(case: Case) -> Iterator[tuple[str, Any, Value, Any]]:
@@ -124,7 +125,7 @@ def warmup_file_wrong(case: Case) -> Iterator[Found]:
             yield Found(_inner(entry, "input_data_file"), said, "Write all of it")
 
 
-@rule("ER917", "warning")
+@rule("ER917", "note")
 def warmup_random_whole_numbers(case: Case) -> Iterator[Found]:
     """A warm-up fills an input of whole numbers with random ones.
 
@@ -137,6 +138,19 @@ def warmup_random_whole_numbers(case: Case) -> Iterator[Found]:
         if given.random_data and given.data_type in WHOLE - {2}:
             said = f"random whole numbers for '{name}' may lie outside what the model takes"
             yield Found(_inner(entry, "random_data"), said, "Write zero_data: true, or a file")
+
+
+@rule("ER918", "warning")
+def warmup_skipped(case: Case) -> Iterator[Found]:
+    """A warm-up has no `batch_size`.
+
+    That is 0 rows: Triton passes over the sample, and the first callers wait instead.
+
+    Mend: Write `batch_size: 1`, or a size that traffic will have.
+    """
+    for sample, value in case.pairs("model_warmup"):
+        if sample.batch_size == 0:
+            yield Found(value, "a warm-up of 0 rows is passed over", "Write batch_size: 1, or more")
 
 
 def _key(entry: Value) -> str:
