@@ -105,10 +105,6 @@ def _without_batch(case: Case, after: int) -> Outlook:
         told, callers = "Requests have a batch axis, and are gathered.", "Inputs and outputs get a first axis for rows."
         return Outlook(told, EITHER, EITHER, callers)
     told, callers = "Requests have no batch axis, and none are gathered.", "Inputs and outputs lose the first axis."
-    if case.new.HasField("dynamic_batching"):
-        return Outlook(
-            told, callers=callers, needs="refused", refusal="dynamic_batching needs a max_batch_size above 0"
-        )
     needs: Needs | None = "rebuild" if case.backend == "tensorrt" else None
     return Outlook(told, EITHER, EITHER, callers, needs)
 
