@@ -42,8 +42,17 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     lazy={
+        "new": ("engineroom.cli.new:new", "Lay out a project of your own."),
         "build": ("engineroom.cli.build:build", "Compile models into the model repository."),
-        "models": ("engineroom.cli.models:models", "List published versions; say what will load; compile engines."),
+        "models": ("engineroom.cli.models:models", "List, promote, roll back and retire versions; compile engines."),
+        "config": ("engineroom.cli.config:config", "Check, explain, change and take back configurations."),
+        "registry": ("engineroom.cli.registry:registry", "Record versions in MLflow; follow its champion."),
+        "push": (
+            "engineroom.cli.store:push",
+            "Send models to a store: a folder, S3, Google Cloud Storage or Azure Blob.",
+        ),
+        "pull": ("engineroom.cli.store:pull", "Bring models from a store."),
+        "store": ("engineroom.cli.store:store", "Say what was pushed to a store; check that it is whole."),
         "server": ("engineroom.cli.server:server", "Install the embedded Triton, or say where it is."),
         "serve": ("engineroom.cli.serve:serve", "Start Triton on the model repository."),
         "load": ("engineroom.cli.load:load", "Measure a running server."),

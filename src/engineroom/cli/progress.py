@@ -26,3 +26,24 @@ def watch(model: str) -> Callable[[str], AbstractContextManager[None]]:
             yield
 
     return show
+
+
+@contextmanager
+def transfer(title: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
+    """Shows bytes on their way; what it yields is told of those that are done, from any thread.
+
+    Args:
+        title: What runs.
+        total_bytes: How much there is to do.
+    """
+    if not sys.stderr.isatty():
+        click.echo(f"{title}: {total_bytes / 1e6:.1f} MB", err=True)
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn(title), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(title, total=total_bytes)
+        yield lambda done: progress.advance(task, done)
