@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engineroom.cli.progress import watch
+from engineroom.cli.registry import record_build
 from engineroom.project import Project
 from engineroom.recipe import Recipe
 
@@ -38,12 +39,16 @@ FALLBACK = click.option(
     help="Where TensorRT refuses the model, serve its graph on Triton's ONNX Runtime backend instead.",
 )  # fmt: skip
 EXPLAIN = click.option("--explain", is_flag=True, help="Say which stages would run, and why. Changes nothing.")
+MLFLOW = click.option(
+    "--mlflow", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True,
+    help="Record what was published in MLflow; a server that is down fails no build.",
+)  # fmt: skip
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
     """The options of a build, for the command and for a recipe that is a program."""
-    for option in (JSON, EXPLAIN, FALLBACK, FIND_ISLANDS, WRITE_CONFIG, FORCE, TARGET):
+    for option in (JSON, MLFLOW, EXPLAIN, FALLBACK, FIND_ISLANDS, WRITE_CONFIG, FORCE, TARGET):
         command = option(command)
     return command
 
@@ -93,10 +98,12 @@ def build_all(recipes: list[Recipe], project: Project, *, explain: bool, as_json
     """
     from engineroom.compile.options import BuildOptions
     from engineroom.compile.targets import default_target, target_names
+    from engineroom.repository.layout import ModelFolder
 
     targets = target_names(given["targets"]) or (default_target(),)
     fallback = given["fallback"] or ""
     words = [*(f"--target {name}" for name in targets), *([f"--fallback {fallback}"] if fallback else [])]
+    mlflow, answers = given.pop("mlflow"), True
     reports: list[BuildReport | Explanation] = []
     for recipe in recipes:
         command = " ".join(["engineroom build", recipe.name, *words])
@@ -105,6 +112,8 @@ def build_all(recipes: list[Recipe], project: Project, *, explain: bool, as_json
         reports.append(done)
         if not as_json:
             show()
+        if mlflow and not explain:
+            answers = record_build(ModelFolder(project.repository / recipe.name), mlflow, answers)
     if as_json:
         click.echo(json.dumps([asdict(report) for report in reports], indent=2))
 

@@ -1,0 +1,40 @@
+"""Locust users for models behind Triton. Yours to edit.
+
+    locust -f perf/locustfile.py --host grpc://127.0.0.1:8001 --model waveforms --users 8
+
+opens Locust's page on port 8089; with `--headless --run-time 10s` it measures at once. `--max-p95-ms`,
+`--max-p99-ms` and `--max-failure-ratio` decide the exit status, `--result FILE` keeps the figures and every sample.
+Requests are a model's golden inputs, so every answer is known and compared: a wrong one is a failure.
+"""
+
+import grpc.experimental.gevent
+from engineroom.load.locust_suite import Suite
+from locust import User, constant, events, task
+from locust.env import Environment
+
+# Locust runs users as greenlets: without this, one user's call would stop all the others.
+grpc.experimental.gevent.init_gevent()
+
+suite = Suite(events)
+
+
+class TritonUser(User):
+    """Sends a request, waits for the answer, sends the next. The scheme of `--host` says over which protocol."""
+
+    # Give users time to think with locust.between(0.5, 2), or pace them with locust.constant_throughput(10).
+    wait_time = constant(0)
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        # A connection of one's own, warmed up before the measurement begins.
+        self.caller = suite.connect()
+        self.requests = suite.requests()
+
+    def on_stop(self) -> None:
+        """Give the connection back."""
+        self.caller.close()
+
+    @task
+    def infer(self) -> None:
+        """One measured request."""
+        suite.send(self.environment, self.caller, next(self.requests))
