@@ -1,7 +1,7 @@
 """What is foreseen of a change: directions, needs, and the change itself."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from engineroom.repository.explain.figures import bytes_said
 from engineroom.repository.explain.memory import Estimate
@@ -115,6 +115,10 @@ class Change:
     def loads(self) -> bool:
         """Whether Triton loads it."""
         return not self.refusal
+
+    def to_dict(self) -> dict[str, Any]:
+        """The change as JSON's types."""
+        return {**asdict(self), "throughput": self.throughput, "latency": self.latency, "sentence": self.sentence}
 
     @property
     def headline(self) -> str:

@@ -14,10 +14,10 @@ def _policy(case: Case) -> Outlook:
         return Outlook(f"Versions by the policy {case.after or '{ latest { num_versions: 1 } }'}.", EITHER, EITHER)
     before, after = served_versions(case.old, versions), served_versions(case.new, versions)
     absent = [version for version in asked_versions(case.new) if version not in versions]
-    was = _listed(before) or "none"
-    told = f"Of the versions {_listed(versions)} Triton serves {_listed(after) or 'none'}, it was {was}."
+    was = listed(before) or "none"
+    told = f"Of the versions {listed(versions)} Triton serves {listed(after) or 'none'}, it was {was}."
     if absent:
-        told += f" Version {_listed(tuple(absent))} is not there: Triton warns and serves the others."
+        told += f" Version {listed(tuple(absent))} is not there: Triton warns and serves the others."
     if not after:
         return Outlook(told, needs="refused", refusal="no version is left to serve under the policy")
     if not before or before[-1] == after[-1]:
@@ -28,11 +28,11 @@ def _policy(case: Case) -> Outlook:
 
 def _without(before: tuple[int, ...], after: tuple[int, ...]) -> str:
     gone = tuple(version for version in before if version not in after)
-    return f"Requests that name version {_listed(gone)} are refused." if gone else ""
+    return f"Requests that name version {listed(gone)} are refused." if gone else ""
 
 
-def _listed(versions: tuple[int, ...]) -> str:
-    """Versions, short where they follow one another: `1..19`."""
+def listed(versions: tuple[int, ...]) -> str:
+    """Versions as text, short where they follow one another: `1..19`."""
     if len(versions) > 2 and versions == tuple(range(versions[0], versions[-1] + 1)):
         return f"{versions[0]}..{versions[-1]}"
     return ", ".join(map(str, versions))
