@@ -96,7 +96,7 @@ def _input_data(text: str | None, served: "ServedModel", folder: Path) -> Path |
 
     if text != "golden":
         return Path(text).resolve() if text else None
-    golden = golden_from_repository(Repository(Project.find().repository), served.name)
+    golden = golden_from_repository(Repository(Project.find().repository), served.name, int(served.version))
     checked(served.metadata, golden.batch(0, 1).inputs)
     return input_file(golden.inputs, None, folder / "golden.json")
 

@@ -22,6 +22,7 @@ from engineroom.repository.files import exclusive, sync_file, sync_folder, write
 from engineroom.repository.layout import GRAPH, MANIFEST, ModelFolder
 from engineroom.repository.passport import Artefact, Passport, passport_from_file
 from engineroom.repository.place import Place, misfit
+from engineroom.repository.policy import current_version
 from engineroom.repository.publish import explained
 from engineroom.repository.verdict import changed, damage
 from engineroom.repository.wiring import read, wire
@@ -83,7 +84,7 @@ def add_engine(model: ModelFolder, target: TensorRT, watch: Watch, *, force: boo
         CompileError: TensorRT refuses the graph.
         RepositoryError: The version has no graph or no readable manifest, or cannot be written.
     """
-    version = model.versions[-1]
+    version = current_version(model) or model.versions[-1]
     folder = model.version(version)
     if not (folder / MANIFEST).exists():
         return Engine(model.name, version, compiled=False, reason="not built by engineroom: it has no manifest.json")

@@ -47,7 +47,7 @@ def plan_from_options(options: SuiteOptions, repository: Repository) -> Plan:
     """
     served = served_model(address_from_options(options.host, None), options.model)
     served.check_batch(options.batch)
-    golden = golden_from_repository(repository, options.model)
+    golden = golden_from_repository(repository, options.model, int(served.version))
     return Plan(options, served, requests_from_golden(golden, served, options.batch))
 
 

@@ -27,7 +27,7 @@ def taking_back(model: ModelFolder, to: int | None = None) -> tuple[Texts, tuple
         raise RepositoryError(f"{model.name}: its history has {len(records)} changes, there is no {to}.")
     gone = undone(records)
     standing = [one for one in records if _moves(one) and not one.undoes and one.number not in gone]
-    chosen = standing[-1:] if to is None else [one for one in standing if one.number > to]
+    chosen = _last(standing) if to is None else [one for one in standing if one.number > to]
     if not chosen:
         raise RepositoryError(
             f"{model.name}: there is no change to take back. See: engineroom config history {model.name}"
@@ -40,6 +40,15 @@ def taking_back(model: ModelFolder, to: int | None = None) -> tuple[Texts, tuple
         return texts
 
     return again, tuple(one.number for one in chosen)
+
+
+def _last(standing: list[Record]) -> list[Record]:
+    """The last change; one that went live takes with it what was only written before it, which it made live."""
+    start = len(standing) - 1
+    if standing and standing[-1].outcome == "applied":
+        while start > 0 and standing[start - 1].outcome == "written":
+            start -= 1
+    return standing[max(start, 0) :]
 
 
 def _moves(record: Record) -> bool:

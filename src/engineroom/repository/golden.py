@@ -19,6 +19,7 @@ from engineroom.repository.agreement import Limits
 from engineroom.repository.files import write_atomically
 from engineroom.repository.layout import GOLDEN, MANIFEST, Repository
 from engineroom.repository.passport import passport_from_file
+from engineroom.repository.policy import current_version
 
 BY_HAND = Limits(max_abs=0.05, cosine=0.999)
 """What is allowed where a golden file stands without the manifest that says it: FP16 for outputs of order 1."""
@@ -83,18 +84,24 @@ class Golden:
                 )
 
 
-def golden_from_repository(repository: Repository, model: str) -> Golden:
-    """Golden inputs and answers of a model's newest version.
+def golden_from_repository(repository: Repository, model: str, version: int | None = None) -> Golden:
+    """Golden inputs and answers of a model.
+
+    Args:
+        repository: The repository.
+        model: The model's name.
+        version: The version that a server has loaded; where it is not given, or not here, the one that the
+            configurations serve.
 
     Raises:
         RepositoryError: The model is unknown, has no version, or its golden file is missing or broken.
     """
     (folder,) = repository.published((model,))
-    assert folder.latest is not None, "published() answers models with a version only"  # noqa: S101
-    version = folder.version(folder.latest)
-    manifest = version / MANIFEST
+    number = version if version in folder.versions else current_version(folder)
+    assert number is not None, "published() answers models with a version only"  # noqa: S101
+    manifest = folder.version(number) / MANIFEST
     limits = passport_from_file(manifest).limits if manifest.exists() else {}
-    return golden_from_file(version / GOLDEN, model, limits)
+    return golden_from_file(folder.version(number) / GOLDEN, model, limits)
 
 
 def golden_from_file(path: Path, model: str, limits: Mapping[str, Limits] | None = None) -> Golden:

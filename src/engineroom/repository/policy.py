@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from engineroom.errors import RepositoryError
 from engineroom.repository.config import config_from_text
 from engineroom.repository.layout import ModelFolder
 from engineroom.repository.wiring import read
@@ -48,3 +49,17 @@ def served_by(model: ModelFolder) -> dict[str, tuple[int, ...]]:
         )
         for path in model.configs
     }
+
+
+def current_version(model: ModelFolder) -> int | None:
+    """The version that callers get who name none: the newest that a configuration serves, else the newest there is.
+
+    Args:
+        model: The model's folder; None where it holds no version.
+    """
+    try:
+        served = [version for versions in served_by(model).values() for version in versions]
+    except RepositoryError:
+        # Whether Triton can read the configuration is not the question here.
+        served = []
+    return max(served, default=model.latest)

@@ -1,4 +1,4 @@
-"""Preflight: whether the latest version of a model will load at a place, and why not, in one sentence.
+"""Preflight: whether the version of a model that is served will load at a place, and why not, in one sentence.
 
 Which file Triton loads is said by the configuration: `cc_model_filenames`, `default_model_filename`, or the backend's
 default (triton-inference-server/common, model_config.proto). Without a GPU, `configs/cpu.pbtxt` is read where there is
@@ -18,6 +18,7 @@ from engineroom.repository.config import backend_of, config_from_file
 from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, PLAN, ModelFolder
 from engineroom.repository.passport import Passport, passport_from_file
 from engineroom.repository.place import Place
+from engineroom.repository.policy import served_versions
 from engineroom.repository.verdict import Verdict, changed, damage, doubts, verdict
 from engineroom.repository.wiring import OWN_PLAN, entry
 
@@ -34,7 +35,7 @@ class Preflight:
 
     Attributes:
         model: The model.
-        version: Its latest version, the one judged.
+        version: The version judged: the newest that the configuration serves.
         loads: Whether it will; true of what is not judged.
         sentence: That, why, and how to mend it.
         artefacts: The same of everything in the version.
@@ -48,7 +49,7 @@ class Preflight:
 
 
 def preflight(model: ModelFolder, place: Place) -> Preflight:
-    """Judge a model's latest version.
+    """Judge the version of a model that is served at a place; the newest where its configuration serves none.
 
     Args:
         model: A model with a version.
@@ -57,7 +58,7 @@ def preflight(model: ModelFolder, place: Place) -> Preflight:
     Raises:
         RepositoryError: The manifest or the configuration cannot be read.
     """
-    version = model.versions[-1]
+    version = _version(model, place)
     folder, named = model.version(version), f"{model.name}: version {version}"
     if not (folder / MANIFEST).exists():
         return Preflight(model.name, version, True, f"{named} is not judged: it has no manifest.json.", ())
@@ -71,6 +72,12 @@ def preflight(model: ModelFolder, place: Place) -> Preflight:
     else:
         told = f"{named} loads on {place}{doubts(place) if case.backend == 'tensorrt' else ''}{case.caveat}."
     return Preflight(model.name, version, not reason, told, verdicts)
+
+
+def _version(model: ModelFolder, place: Place) -> int:
+    path = _config_path(model, place)
+    served = served_versions(config_of(model, place), model.versions) if path.exists() else ()
+    return (served or model.versions)[-1]
 
 
 def config_of(model: ModelFolder, place: Place) -> Any:

@@ -3,13 +3,16 @@
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engineroom.client import Client
-from engineroom.errors import ServerError, StartupFailed
+from engineroom.errors import ModelHeld, ServerError, StartupFailed
+from engineroom.repository.history import operator
+from engineroom.repository.journal import recovered
 from engineroom.repository.layout import CPU_CONFIG, MANIFEST, ModelFolder, Repository
+from engineroom.repository.policy import current_version
 from engineroom.serve import leftovers
 from engineroom.serve.endpoint import backend_of, is_ready, loaded_versions
 from engineroom.serve.fitness import places, refuse_misfits
@@ -114,6 +117,7 @@ def running(options: ServerOptions) -> Iterator[Server]:
     """
     models = Repository(options.repository).published(options.models)
     triton = find_triton()
+    put_in_order(models)
     refuse_misfits(models, places(triton, options.gpus))
     leftovers.sweep()
     ports = choose_ports(options.host, options.http_port, options.grpc_port, options.metrics_port)
@@ -136,6 +140,20 @@ def running(options: ServerOptions) -> Iterator[Server]:
         leftovers.remove(name)
 
 
+def put_in_order(models: tuple[ModelFolder, ...]) -> None:
+    """Take back, or enter, the changes that somebody's process left in the middle; one that goes on now is left to it.
+
+    Args:
+        models: What is about to be served.
+
+    Raises:
+        RepositoryError: A model cannot be put in order.
+    """
+    for model in models:
+        with suppress(ModelHeld):
+            recovered(model, operator())
+
+
 def _link(run: Path, repository: Path, triton: Triton) -> None:
     # Triton passes these paths through a shell without quoting them: the run folder's name needs none.
     (run / "models").symlink_to(repository.resolve())
@@ -145,7 +163,7 @@ def _link(run: Path, repository: Path, triton: Triton) -> None:
 
 
 def _arguments(options: ServerOptions, models: tuple[ModelFolder, ...], ports: Ports, run: Path) -> list[str]:
-    ours = all((model.version(model.versions[-1]) / MANIFEST).exists() for model in models)
+    ours = all((model.version(current_version(model) or 0) / MANIFEST).exists() for model in models)
     return [
         f"--model-repository={run / 'models'}",
         "--model-control-mode=explicit",
