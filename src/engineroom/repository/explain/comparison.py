@@ -98,7 +98,7 @@ def comparison(before: Side, after: Side, facts: Facts | None = None) -> Compari
     Raises:
         RepositoryError: One of them is no configuration.
     """
-    lines = (side.text.splitlines() for side in (before, after))
-    diff = unified_diff(*lines, before.label, after.label, lineterm="")
+    old, new = before.text.splitlines(), after.text.splitlines()
+    diff = unified_diff(old, new, before.label, after.label, lineterm="")
     found = changes(before.config, after.config, facts=facts)
     return Comparison(before.label, after.label, "\n".join(diff), found)

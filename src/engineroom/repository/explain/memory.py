@@ -48,6 +48,13 @@ class Estimate:
     how: str = ""
     where: str = "host"
 
+    @property
+    def said(self) -> str:
+        """The amount with its reason, in words."""
+        if self.total_bytes is None:
+            return f"unknown: {self.how}"
+        return f"about {bytes_said(self.total_bytes)} of {self.where} memory: {self.how}"
+
     def less(self, other: "Estimate") -> "Estimate":
         """What this one adds to another, with its reasons; unknown where one of them is unknown."""
         if self.total_bytes is None or other.total_bytes is None:

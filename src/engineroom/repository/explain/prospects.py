@@ -6,6 +6,7 @@ from typing import Any
 from engineroom.repository.config import backend_of
 from engineroom.repository.explain.effects import changes
 from engineroom.repository.explain.facts import Facts
+from engineroom.repository.explain.figures import parameter
 from engineroom.repository.explain.memory import instances
 from engineroom.repository.explain.outlook import Change
 
@@ -38,7 +39,7 @@ def _others(config: Any, facts: Facts) -> Iterator[Any]:
     most = facts.largest_batch or config.max_batch_size
     yield _with(config, lambda other: setattr(other, "max_batch_size", 2 * most))
     if backend_of(config) == "openvino" and facts.amx and "bf16" in facts.proven("openvino"):
-        off = "YES" if config.parameters["HINT_BF16"].string_value == "NO" else "NO"
+        off = "YES" if parameter(config, "HINT_BF16").upper() == "NO" else "NO"
         yield _with(config, lambda other: setattr(other.parameters["HINT_BF16"], "string_value", off))
 
 

@@ -1,4 +1,4 @@
-"""From what somebody writes on a command line to a configuration's text: a file, a model, or a moment of its history."""
+"""From a word on the command line to a configuration's text: a file, a model's, or one of its history."""
 
 import re
 from pathlib import Path
@@ -60,15 +60,12 @@ def text_after(model: ModelFolder, path: Path, number: int) -> str:
     if number > len(records):
         raise RepositoryError(f"{model.name}: its history has {len(records)} changes, there is no {number}.")
     file = str(path.relative_to(model.path))
-    changed = [one for one in records if one.stands and file in one.changes]
-    earlier, later = ([one for one in changed if (one.number <= number) == is_past] for is_past in (True, False))
-    if earlier:
-        text = earlier[-1].changes[file].after
-    else:
-        text = later[0].changes[file].before if later else read(path)
-    if text is None:
+    changed = [(one.number, one.changes[file]) for one in records if one.stands and file in one.changes]
+    texts = [change.after for at, change in changed if at <= number]
+    texts = texts[-1:] or [change.before for at, change in changed if at > number][:1] or [read(path)]
+    if texts[0] is None:
         raise RepositoryError(f"{model.name}: {file} was not there after change {number}.")
-    return text
+    return texts[0]
 
 
 def _model_of(path: Path, repository: Repository) -> ModelFolder | None:
@@ -78,3 +75,20 @@ def _model_of(path: Path, repository: Repository) -> ModelFolder | None:
     if ModelFolder(folder).versions:
         return ModelFolder(folder)
     return next((model for model in repository.models if model.name == folder.name), None)
+
+
+def other_word(word: str, default: str) -> tuple[str, str]:
+    """What a word is compared with where nothing else was said: a model's past with its present, its GPU with its CPU.
+
+    Args:
+        word: From the command line.
+        default: The variant of a word that names none.
+    """
+    match = WORD.fullmatch(word)
+    if match is None or Path(word).is_file():
+        raise RepositoryError(f"{word}: say what to compare it with.")
+    if match["number"] is not None:
+        return word, f"{match['name']}:{match['variant'] or default}"
+    if match["variant"] is not None:
+        raise RepositoryError(f"{word}: say what to compare it with.")
+    return f"{word}:gpu", f"{word}:cpu"

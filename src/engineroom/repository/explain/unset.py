@@ -59,7 +59,7 @@ def _queue(config: Any, facts: Facts) -> Found:
     if not policy.default_timeout_microseconds:
         yield (
             f"{path}.default_timeout_microseconds",
-            "A request waits as long as it takes, and is answered however late.",
+            "A request waits as long as it takes, and is answered late.",
         )
 
 
@@ -92,7 +92,7 @@ def _backend(config: Any, facts: Facts) -> Found:
         said = ", ".join(map(str, sizes))
         yield (
             "parameters[BATCH_SIZES]",
-            f"Models for batches of {said} should be compiled: as many as pay, timed at the load.",
+            f"Compiled for batches of {said}, by guess: as many as pay, timed at the load.",
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from engineroom.repository.config import backend_of
 from engineroom.repository.explain.case import Case, threads
 from engineroom.repository.explain.figures import counted
 from engineroom.repository.explain.memory import compiled_sizes, instances, runs_bf16
@@ -9,12 +10,19 @@ from engineroom.repository.explain.outlook import BETTER, EITHER, SAME, WORSE, O
 
 
 def _backend(case: Case) -> Outlook:
-    return Outlook(
-        f"Another program runs the model: '{case.after or 'none'}', it was '{case.before or 'none'}'.",
-        EITHER,
-        EITHER,
-        needs="rebuild",
-    )
+    now, passport = case.backend, case.facts.passport
+    told = f"The backend '{now}' runs the model, it was '{backend_of(case.old)}'."
+    if now == backend_of(case.old):
+        return Outlook(f"The same backend, '{now}', by another name.")
+    held = () if passport is None else tuple(one.file for one in passport.artefacts if _runs(now, one.target))
+    if passport is None or held:
+        said = f" The version holds {', '.join(held)} for it." if held else ""
+        return Outlook(told + said, EITHER, EITHER)
+    return Outlook(f"{told} The version holds nothing for it: build with that target.", EITHER, EITHER, needs="rebuild")
+
+
+def _runs(backend: str, target: str) -> bool:
+    return target.partition(":")[0] == backend
 
 
 def _parameter(case: Case) -> Outlook:

@@ -68,7 +68,8 @@ def _kind(case: Case) -> Outlook:
             needs="refused",
             refusal="Triton's TensorRT backend takes instances on GPUs only",
         )
-    return Outlook(f"Instances are {case.after or 'KIND_AUTO'} now; on this backend that is the same place.")
+    places = {"KIND_CPU": "on the CPU", "KIND_GPU": "on GPUs", "KIND_MODEL": "where the model says"}
+    return Outlook(f"Instances run {places.get(case.after, 'on GPUs where the backend takes them, else on the CPU')}.")
 
 
 def _gpus(case: Case) -> Outlook:

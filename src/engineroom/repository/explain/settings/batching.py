@@ -10,7 +10,7 @@ from engineroom.repository.explain.settings.told import Told
 
 def _batching(told: Told) -> str:
     full = largest_formed(told.config)
-    return f"Requests that wait for an instance run together, up to {counted(full, 'row')} in a batch; one alone never waits for it."
+    return f"Requests that wait for an instance run together, up to {counted(full, 'row')} in a batch."
 
 
 def _preferred(told: Told) -> str:
@@ -22,8 +22,8 @@ def _preferred(told: Told) -> str:
     compiled = compiled_sizes(told.config, graph) if graph is not None and told.backend == "openvino" else ()
     if compiled:
         missing = [size for size in sizes if size not in compiled]
-        fits = "which needs no padding" if not missing else f"and {missing} is put together from these"
-        said += f" Our backend compiles for batches of {', '.join(map(str, compiled))}, {fits}."
+        fits = f"{missing} is put together from these" if missing else "no padding is needed"
+        said += f" Our backend has models compiled for batches of {', '.join(map(str, compiled))}: {fits}."
     if not told.config.dynamic_batching.max_queue_delay_microseconds:
         said += " Without a queue delay nothing waits until it is full."
     return said
@@ -39,14 +39,15 @@ def _delay(told: Told) -> str:
 
 def _group(told: Told) -> str:
     count, all_of_them = max(1, told.value.count), instances(told.config)
-    cores = counted(told.facts.cores, "core")
     if told.backend == "openvino":
-        each = threads(told.config, told.facts)
-        said = f"{counted(count, 'instance')} x {counted(each, 'thread')} on {cores}, each a process that runs one batch at a time"
-        return f"{said}." if count == all_of_them else f"{said}; {all_of_them} with the other groups."
+        each, cores = threads(told.config, told.facts), told.facts.cores
+        places = f"{counted(count, 'instance')} x {counted(each, 'thread')} on {counted(cores, 'core')}"
+        others = "" if count == all_of_them else f" There are {all_of_them} with the other groups."
+        return f"{places}, each a process that runs one batch at a time.{others}"
     if told.backend == "tensorrt":
         where = f"GPUs {list(told.value.gpus)}" if told.value.gpus else "every GPU"
-        return f"{counted(count, 'instance')} on {where}: each has room for its tensors and runs one batch at a time; all share the engine's weights."
+        shared = "each runs one batch at a time in memory of its own, and all share the engine's weights"
+        return f"{counted(count, 'instance')} on {where}: {shared}."
     return f"{counted(count, 'copy', 'copies')} of the model, each running one batch at a time."
 
 

@@ -15,14 +15,13 @@ def _largest(told: Told) -> str:
     if not rows:
         return "Requests have no batch axis, and none are gathered."
     sent, back = (sum(row_bytes(one, told.facts) for one in side) for side in (told.config.input, told.config.output))
-    said = (
-        f"A request brings {'1 row' if rows == 1 else f'1 to {rows} rows'}: {bytes_said(sent)} in and {bytes_said(back)} "
-        f"out for each, {bytes_said(rows * (sent + back))} for {counted(rows, 'row')}"
-    )
+    reach = "1 row" if rows == 1 else f"1 to {rows} rows"
+    each = f"{bytes_said(sent)} in and {bytes_said(back)} out for each"
+    said = f"A request brings {reach}: {each}, {bytes_said(rows * (sent + back))} for {counted(rows, 'row')}."
     proven = told.facts.largest_batch
     if proven is None:
-        return f"{said}."
-    return f"{said}. The version was compiled and proven for up to {proven}{', so this is too much' if rows > proven else ''}."
+        return said
+    return f"{said} Compiled and proven for up to {proven}{', so this is too much' if rows > proven else ''}."
 
 
 def _tensor(told: Told) -> str:
