@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engineroom.cli.explain import compare, explain
+from engineroom.cli.lint import lint
 from engineroom.cli.operating import (
     JSON,
     OPERATING,
@@ -34,6 +36,11 @@ VARIANT = click.option(
 @click.group()
 def config() -> None:
     """Check, explain, change and take back configurations."""
+
+
+config.add_command(lint)
+config.add_command(explain)
+config.add_command(compare)
 
 
 @config.command("set")

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,11 @@ class World:
     texts: Mapping[Path, str] = field(default_factory=dict)
     cores: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     gpu_memory_bytes: int | None = None
+
+
+def with_texts(world: World, texts: Mapping[Path, str]) -> World:
+    """The same, with contents to take instead of what stands in the files."""
+    return replace(world, texts={**world.texts, **texts})
 
 
 @dataclass(frozen=True)
@@ -137,16 +143,18 @@ class Case:
         return next((path for path in found if path.is_file()), None)
 
     @cached_property
+    def onnx_unread(self) -> bool:
+        """Whether there is a foreign ONNX file, and no package to read it with."""
+        return self.passport is None and self.onnx_file is not None and find_spec("onnx") is None
+
+    @cached_property
     def bindings(self) -> Bindings | None:
         """What the model itself takes and gives; None where nothing tells."""
         if self.is_ensemble:
             return None
         told = bindings_from_version(self.version, self.passport) if self.version else None
-        if told is None and self.onnx_file is not None:
-            try:
-                told = bindings_from_onnx(self.onnx_file)
-            except ImportError:
-                told = None
+        if told is None and self.onnx_file is not None and not self.onnx_unread:
+            told = bindings_from_onnx(self.onnx_file)
         return told or (bindings_from_recipe(self.world.recipe) if self.world.recipe else None)
 
     @cached_property

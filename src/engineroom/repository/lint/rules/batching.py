@@ -161,15 +161,13 @@ def delay_in_another_unit(case: Case) -> Iterator[Found]:
 
     Mend: Write microseconds: 5 ms are 5000.
     """
-    for path in DELAYS:
-        for value in case.values(*path):
-            delay = _number(value)
-            if 0 < delay < LITTLE_US:
-                said = f"a delay of {delay} us is over before another request comes"
-                yield Found(value, said, f"Write {delay * 1000} for {delay} ms, or take it out")
-            elif delay >= LONG_US:
-                said = f"requests wait up to {delay / 1e6:g} s for a batch to fill"
-                yield Found(value, said, f"Write {max(1, delay // 1000)} if {delay / 1e6:g} ms were meant")
+    for path, delay in _delays(case):
+        if 0 < delay < LITTLE_US:
+            said = f"a delay of {delay} us is over before another request comes"
+            yield Found(case.at(*path), said, f"Write {delay * 1000} for {delay} ms, or take it out")
+        elif delay >= LONG_US:
+            said = f"requests wait up to {delay / 1e6:g} s for a batch to fill"
+            yield Found(case.at(*path), said, f"Write {delay // 1000} if {delay / 1e6:g} ms were meant")
 
 
 @rule("ER411", "warning")
@@ -181,14 +179,11 @@ def delay_above_promise(case: Case) -> Iterator[Found]:
     Mend: Write a fraction of the promise; a tenth is a start.
     """
     recipe = case.world.recipe
-    for path in DELAYS[:1] if recipe is not None else ():
-        for value in case.values(*path):
-            promise_us = round(recipe.slo.p99_ms * 1000) if recipe else 0
-            if promise_us <= _number(value) < LONG_US:
-                said = (
-                    f"a delay of {_number(value) / 1000:g} ms leaves nothing of the promised {promise_us / 1000:g} ms"
-                )
-                yield Found(value, said, f"Write {promise_us // 10} or less")
+    promise_us = round(recipe.slo.p99_ms * 1000) if recipe is not None else LONG_US
+    for path, delay in _delays(case):
+        if promise_us <= delay < LONG_US:
+            said = f"a delay of {delay / 1000:g} ms leaves nothing of the promised {promise_us / 1000:g} ms"
+            yield Found(case.at(*path), said, f"Write {promise_us // 10} or less")
 
 
 @rule("ER412", "warning")
@@ -238,5 +233,9 @@ DELAYS = (
 )
 
 
-def _number(value: Value) -> int:
-    return int(value.text) if value.text.isdecimal() else 0
+def _delays(case: Case) -> Iterator[tuple[tuple[str, ...], int]]:
+    for path in DELAYS:
+        message = case.config
+        for name in path:
+            message = getattr(message, name)
+        yield path, message

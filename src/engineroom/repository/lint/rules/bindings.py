@@ -5,7 +5,7 @@ from typing import Any
 
 from engineroom.repository.lint.bindings import Bindings, Port
 from engineroom.repository.lint.case import Case, inside
-from engineroom.repository.lint.finding import Edit, Found
+from engineroom.repository.lint.finding import TOP, Edit, Found
 from engineroom.repository.lint.rule import rule
 from engineroom.repository.lint.rules.tensors import tensors
 from engineroom.repository.lint.suggest import nearest
@@ -223,6 +223,20 @@ def control_input_unknown_to_model(case: Case) -> Iterator[Found]:
         if told is not None and control.name and control.name not in names:
             said = f"{told.told_by} has no input '{control.name}'"
             yield Found(inside(value, "name"), said, f"It has {', '.join(names)}")
+
+
+@rule("ER330", "note")
+def graph_not_read(case: Case) -> Iterator[Found]:
+    """The model's ONNX file was not looked at, because the `onnx` package is missing.
+
+    Names, types, dims and batch of the tensors are not compared with it. Models that engineroom built need no package:
+    their manifest and golden answers tell.
+
+    Mend: Install `engineroom[compile]` where configurations are checked.
+    """
+    if case.onnx_unread and case.onnx_file is not None:
+        said = f"{case.onnx_file.name} was not compared with the configuration: there is no onnx package"
+        yield Found(TOP, said, "Install engineroom[compile]")
 
 
 def _refuses(case: Case) -> bool:

@@ -42,7 +42,12 @@ def name_differs_from_folder(case: Case) -> Iterator[Found]:
     for value in case.values("name")[:1]:
         if name and name != case.model.name:
             edits = (Edit(value.start, value.end, f'"{case.model.name}"'),)
-            yield Found(value, f"it is named '{name}' in a folder called '{case.model.name}'", "Write its name", edits)
+            yield Found(
+                value,
+                f"it is named '{name}' in a folder called '{case.model.name}'",
+                f'Write "{case.model.name}"',
+                edits,
+            )
 
 
 @rule("ER202", "error", refused=True)

@@ -210,7 +210,9 @@ def sizes_split_batches(case: Case) -> Iterator[Found]:
     if not case.config.HasField("dynamic_batching") or not case.batches:
         return
     for tensor, value in case.pairs("input"):
-        if -1 in tensor.dims and not tensor.allow_ragged_batch:
+        ports = case.bindings.inputs if case.bindings is not None else ()
+        fixed = any(port.name == tensor.name and -1 not in port.shape[1:] for port in ports)
+        if -1 in tensor.dims and not tensor.allow_ragged_batch and not fixed:
             said = f"only requests with the same size of '{tensor.name}' are batched together"
             yield Found(inside(value, "dims"), said, "Let clients pad to a few sizes, where sizes differ much")
             return

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from engineroom.repository.lint.case import Case
 from engineroom.repository.lint.finding import TOP, Edit, Found, Spot
 from engineroom.repository.lint.rule import rule
+from engineroom.repository.pbtxt.tree import place
 
 
 @rule("ER101", "error", refused=True)
@@ -30,7 +31,7 @@ def not_utf8(case: Case) -> Iterator[Found]:
     """The file is not encoded in UTF-8.
 
     UTF-16, as some editors on Windows write it, is no text to Triton. Letters of another encoding, in comments and
-    strings, it reads as bytes; engineroom and everybody who asks for the configuration over the wire stumble on them.
+    strings, it reads as bytes; engineroom, and who asks for the configuration over the wire, stumble on them.
 
     Mend: Save the file as UTF-8 without a byte order mark; `--fix` does.
     """
@@ -38,8 +39,11 @@ def not_utf8(case: Case) -> Iterator[Found]:
         if case.source.encoding == "utf-16":
             yield Found(TOP, "the file is encoded in UTF-16", "Save it as UTF-8", (Edit(0, 0, ""),))
         else:
-            said = "the file has letters that are not encoded in UTF-8"
-            yield Found(TOP, said, "Save it as UTF-8", severity="warning", refused=False)
+            # What was no UTF-8 was decoded byte by byte: the first letter beyond ASCII is the first of them.
+            offset = next((index for index, letter in enumerate(case.text) if letter > "\x7f"), 0)
+            spot = Spot(offset, offset + 1, *place(case.text, offset))
+            said = "here is a letter that is not encoded in UTF-8"
+            yield Found(spot, said, "Save the file as UTF-8", severity="warning", refused=False)
 
 
 @rule("ER103", "error", refused=True)
