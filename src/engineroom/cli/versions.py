@@ -22,6 +22,7 @@ from engineroom.cli.operating import (
     told,
     with_options,
 )
+from engineroom.cli.registry import move_champion
 from engineroom.errors import EngineRoomError
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def promote(name: str, version: int | None, keep: int | None, **given: Any) -> N
         _dry_run(model, (chosen,), options)
         return
     click.echo(told(versions.promote(model, chosen, request, options), name, given["as_json"]))
+    move_champion(model, chosen)
     if keep is not None:
         _retire(model, versions.superfluous(model, keep, options.servers), options.servers, given)
 
@@ -91,10 +93,12 @@ def rollback(name: str, **given: Any) -> None:
 
     model = model_of(name, given["repository"])
     options, request = options_from(model, given), request_from("rollback", given)
+    _, before = versions.before_promotion(model)
     if given["dry_run"]:
-        _dry_run(model, versions.before_promotion(model)[1], options)
+        _dry_run(model, before, options)
     else:
         click.echo(told(versions.rollback(model, request, options), name, given["as_json"]))
+        move_champion(model, before[-1])
 
 
 @click.command()
