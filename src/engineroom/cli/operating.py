@@ -148,6 +148,7 @@ def told(record: "Record", model: str, as_json: bool) -> str:
     lines = [f"{model}: change {record.number}: {record.action}, {record.outcome}"]
     if record.outcome == "written":
         lines[0] += "; a server serves it from its next start, or after: engineroom config apply " + model
+    lines += [f"  version {one} has no golden answer: loaded, and compared with nothing" for one in record.unproven]
     return "\n".join((*lines, *effect_lines(record)))
 
 

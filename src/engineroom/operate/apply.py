@@ -129,29 +129,38 @@ def put_in_order(model: ModelFolder, servers: tuple[Control, ...]) -> Record | N
 def _apply(model: ModelFolder, request: Request, options: Options) -> Record:
     changes = planned(model, request, options.servers)
     check(model, changes, options.recipe)
-    versions = served(model, changes)
-    outcome: Outcome = "applied" if options.servers else "written"
-    done = record(
-        request.action, outcome, request.by, request.why, changes=changes, versions=versions, undoes=request.undoes,
-        servers=tuple(map(str, options.servers)),
+    unproven = record(
+        request.action, "taken back", request.by, request.why, changes=changes, versions=served(model, changes),
+        servers=tuple(map(str, options.servers)), undoes=request.undoes,
     )  # fmt: skip
-    unproven = replace(done, outcome="taken back")
-    if options.servers:
-        before = _effects(model, options)
-        _rehearsed(model, unproven, options)
+    before = _effects(model, options)
+    _rehearsed(model, unproven, options)
     begin(model, unproven)
+    silent = _live(model, unproven, options)
+    figures = (("before", before), ("after", _effects(model, options)))
+    effect = {when: one for when, one in figures if one is not None}
+    outcome: Outcome = "applied" if options.servers else "written"
+    done = replace(unproven, outcome=outcome, effect=effect, unproven=silent)
+    begin(model, done)
+    return finish(model, done)
+
+
+def _live(model: ModelFolder, unproven: Record, options: Options) -> tuple[int, ...]:
+    """Write the texts and have every server load them and answer; the versions that have no golden answer.
+
+    Raises:
+        ChangeTakenBack: Something failed, and what was before stands again.
+    """
+    silent: set[int] = set()
     try:
-        write_texts(model, changes)
+        write_texts(model, unproven.changes)
         for server in options.servers:
             with options.show(f"load and prove on {server}"):
                 server.load(model.name)
-                server.prove(model)
+                silent.update(server.prove(model))
     except (EngineRoomError, OSError) as error:
         raise _taken_back(model, unproven, options, error) from error
-    effect = {"before": before, "after": _effects(model, options)} if options.servers else {}
-    done = replace(done, effect={when: one for when, one in effect.items() if one is not None})
-    begin(model, done)
-    return finish(model, done)
+    return tuple(sorted(silent))
 
 
 def check(model: ModelFolder, changes: Mapping[str, Change], recipe: Recipe | None) -> None:

@@ -124,7 +124,7 @@ class Control:
             name: Its name on the server, where that is another one.
 
         Returns:
-            The versions.
+            The versions that have no golden answer to compare with.
 
         Raises:
             GoldenMismatch: An answer is wrong.
@@ -134,9 +134,7 @@ class Control:
         if not versions:
             raise GoldenMismatch(f"{model.name}: {self} serves no version of it.")
         with self.client() as client:
-            for version in versions:
-                ask_golden(client, model, version, name)
-        return versions
+            return tuple(version for version in versions if not ask_golden(client, model, version, name))
 
     def _json(self, method: str, path: str) -> Any:
         try:

@@ -52,7 +52,16 @@ def exclusive(path: Path) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(handle)
+        release(handle)
+
+
+def release(handle: int) -> None:
+    """Give a lock up and close its file.
+
+    Closing alone is not enough: a process that a library has forked in the meantime holds a copy of the handle.
+    """
+    fcntl.flock(handle, fcntl.LOCK_UN)
+    os.close(handle)
 
 
 def sync_folder(folder: Path) -> None:

@@ -79,6 +79,7 @@ class Record:
         servers: Addresses of the servers it was applied to.
         effect: What the model did before and after; empty where that was not measured.
         undoes: Numbers of the changes that a rollback took back.
+        unproven: Versions served that have no golden answer: they were loaded, and not compared with anything.
     """
 
     number: int
@@ -93,6 +94,7 @@ class Record:
     servers: tuple[str, ...] = ()
     effect: dict[str, Effect] = field(default_factory=dict)
     undoes: tuple[int, ...] = ()
+    unproven: tuple[int, ...] = ()
 
     @property
     def stands(self) -> bool:
@@ -198,7 +200,7 @@ def record_from_json(line: bytes, where: str) -> Record:
         changes = {path: Change(**known(Change, one)) for path, one in raw.get("changes", {}).items()}
         versions = {path: (tuple(a), tuple(b)) for path, (a, b) in raw.get("versions", {}).items()}
         effect = {when: Effect(**known(Effect, one)) for when, one in raw.get("effect", {}).items()}
-        lists = {name: tuple(raw.get(name, ())) for name in ("servers", "undoes")}
+        lists = {name: tuple(raw.get(name, ())) for name in ("servers", "undoes", "unproven")}
         return Record(**{**raw, **lists, "changes": changes, "versions": versions, "effect": effect})
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RepositoryError(

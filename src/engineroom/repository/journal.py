@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from engineroom.errors import ModelHeld, RepositoryError
-from engineroom.repository.files import sync_folder, write_atomically
+from engineroom.repository.files import release, sync_folder, write_atomically
 from engineroom.repository.history import Change, Record, add, history, record_from_json
 from engineroom.repository.layout import ModelFolder
 
@@ -48,7 +48,7 @@ def held(model: ModelFolder, action: str, by: str) -> Iterator[None]:
         (model.path / HOLDER).write_text(f"{by} ({action}, process {os.getpid()})", encoding="utf-8")
         yield
     finally:
-        os.close(handle)
+        release(handle)
 
 
 def _lock(handle: int, model: ModelFolder) -> None:
