@@ -15,6 +15,10 @@ IN_PLACE = frozenset({"instance_group", "version_policy"})
 model_config_utils.cc, `ConfigChangeRequiresReload`; tried on 2.51)."""
 
 
+WEIGHTY = frozenset({"instance_group", "version_policy", "max_batch_size", "platform", "backend"})
+"""What takes other memory, also where nobody knows how much."""
+
+
 def changes(
     before: Any, after: Any, passport: Passport | None = None, facts: Facts | None = None
 ) -> tuple[Change, ...]:
@@ -69,7 +73,7 @@ def _memory(before: Any, after: Any, found: tuple[Difference, ...], facts: Facts
         step.ClearField(top)
         _copy(step, after, top)
         now = served(step, facts)
-        added.append(_less(now, last))
+        added.append(now.less(last) if now != last or top in WEIGHTY else Estimate())
         last = now
     return added
 
@@ -81,7 +85,3 @@ def _copy(step: Any, after: Any, top: str) -> None:
         if field.name != top:
             part.ClearField(field.name)
     step.MergeFrom(part)
-
-
-def _less(now: Estimate, last: Estimate) -> Estimate:
-    return Estimate() if now == last else now.less(last)
