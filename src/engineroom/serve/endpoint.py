@@ -15,46 +15,49 @@ LOAD_S = 900.0
 """Time for loading a model: an engine of several GB on a cold disk."""
 
 
-def is_ready(address: str) -> bool:
+def is_ready(address: str, headers: Mapping[str, str] | None = None) -> bool:
     """Whether the server answers and every model it was started with is loaded.
 
     Args:
         address: `host:port`.
+        headers: Sent along, such as the key of a restricted API.
     """
     try:
-        return ask(address, "GET", "/v2/health/ready")[0] == HTTPStatus.OK
+        return ask(address, "GET", "/v2/health/ready", headers)[0] == HTTPStatus.OK
     except (OSError, HTTPException):
         return False
 
 
-def loaded_versions(address: str) -> dict[str, list[int]]:
+def loaded_versions(address: str, headers: Mapping[str, str] | None = None) -> dict[str, list[int]]:
     """Versions that are loaded, ascending, by model.
 
     Args:
         address: `host:port`.
+        headers: Sent along, such as the key of a restricted API.
 
     Raises:
         StartupFailed: The server does not answer.
     """
     versions: dict[str, list[int]] = {}
-    for entry in _json(address, "POST", "/v2/repository/index"):
+    for entry in _json(address, "POST", "/v2/repository/index", headers):
         if entry.get("state") == "READY":
             versions.setdefault(entry["name"], []).append(int(entry["version"]))
     return {model: sorted(numbers) for model, numbers in versions.items()}
 
 
-def backend_of(address: str, model: str, version: int) -> str:
+def backend_of(address: str, model: str, version: int, headers: Mapping[str, str] | None = None) -> str:
     """The backend of a loaded version, or its platform.
 
     Args:
         address: `host:port`.
         model: Its name.
         version: The version.
+        headers: Sent along.
 
     Raises:
         StartupFailed: The server does not answer.
     """
-    config = _json(address, "GET", f"/v2/models/{model}/versions/{version}/config")
+    config = _json(address, "GET", f"/v2/models/{model}/versions/{version}/config", headers)
     return str(config.get("backend") or config.get("platform"))
 
 
@@ -91,9 +94,9 @@ def _repository(address: str, model: str, verb: str, headers: Mapping[str, str] 
         return f"status {status}: {body.decode(errors='replace')[:300]}"
 
 
-def _json(address: str, method: str, path: str) -> Any:
+def _json(address: str, method: str, path: str, headers: Mapping[str, str] | None) -> Any:
     try:
-        status, body = ask(address, method, path)
+        status, body = ask(address, method, path, headers)
     except (OSError, HTTPException) as error:
         raise StartupFailed(f"Triton became ready and does not answer {path} ({error}).") from error
     if status != HTTPStatus.OK:

@@ -131,7 +131,7 @@ def running(options: ServerOptions) -> Iterator[Server]:
         try:
             server = _server(options, ports, log, process)
             _wait_until_ready(server, options, run)
-            server = _proven(server, models)
+            server = _proven(server, models, restricted(options.arguments))
             _announce(server, options, run, triton)
             yield server
         finally:
@@ -202,7 +202,7 @@ def _announce(server: Server, options: ServerOptions, run: Path, triton: Triton)
 
 def _wait_until_ready(server: Server, options: ServerOptions, run: Path) -> None:
     deadline = time.monotonic() + options.ready_timeout_s
-    while not is_ready(server.http):
+    while not is_ready(server.http, restricted(options.arguments)):
         status = server.process.poll()
         if status is not None:
             told = reasons(server.log).replace(str(run / "models"), str(options.repository))
@@ -214,12 +214,19 @@ def _wait_until_ready(server: Server, options: ServerOptions, run: Path) -> None
         time.sleep(POLL_S)
 
 
-def _proven(server: Server, models: tuple[ModelFolder, ...]) -> Server:
-    loaded = loaded_versions(server.http)
+def restricted(arguments: tuple[str, ...]) -> dict[str, str]:
+    """The keys of restricted APIs among a server's options (`--http-restricted-api=APIS:NAME=VALUE`), as headers."""
+    prefix = "--http-restricted-api="
+    pairs = (one.removeprefix(prefix).partition(":")[2].partition("=") for one in arguments if one.startswith(prefix))
+    return {name: value for name, equals, value in pairs if equals}
+
+
+def _proven(server: Server, models: tuple[ModelFolder, ...], headers: dict[str, str]) -> Server:
+    loaded = loaded_versions(server.http, headers)
     served = []
-    with Client(f"http://{server.http}") as client:
+    with Client(f"http://{server.http}", headers=headers) as client:
         for model in models:
             for version in loaded[model.name]:
-                backend = backend_of(server.http, model.name, version)
+                backend = backend_of(server.http, model.name, version, headers)
                 served.append(ServedModel(model.name, version, backend, ask_golden(client, model, version)))
     return replace(server, models=tuple(served))
