@@ -70,3 +70,28 @@ def test_a_graph_is_read_from_its_description(publish_tiny, tmp_path):
 def test_what_is_no_description_gives_nothing(tmp_path, text):
     (tmp_path / "model.xml").write_text(text)
     assert footprint_from_xml(tmp_path / "model.xml", longest=1) is None
+
+
+def test_attention_counts_by_the_longest_sequence_and_its_heads(tmp_path):
+    """Tokens of 12 numbers are split over heads of 4 numbers each; the scores are tokens by tokens for each head."""
+    port = '<port id="{}" precision="FP32">{}</port>'
+    dims = "".join(f"<dim>{size}</dim>" for size in (-1, -1, 12)), "<dim>-1</dim>" * 3 + "<dim>4</dim>"
+    scores = "<dim>-1</dim>" * 4
+    layers = [
+        ("Parameter", "", port.format(0, dims[0])),
+        ("Reshape", port.format(0, dims[0]), port.format(1, dims[1])),
+        ("MatMul", port.format(0, dims[1]) + port.format(1, dims[1]), port.format(2, scores)),
+    ]
+    text = "".join(
+        f'<layer id="{index}" type="{kind}"><input>{taken}</input><output>{given}</output></layer>'
+        for index, (kind, taken, given) in enumerate(layers)
+    )
+    edges = "".join(
+        f'<edge from-layer="{one}" from-port="{out}" to-layer="{other}" to-port="{into}"/>'
+        for one, out, other, into in ((0, 0, 1, 0), (1, 1, 2, 0), (1, 1, 2, 1))
+    )
+    (tmp_path / "model.xml").write_text(f"<net><layers>{text}</layers><edges>{edges}</edges></net>")
+    (tmp_path / "model.bin").write_bytes(b"")
+    found = footprint_from_xml(tmp_path / "model.xml", longest=10)
+    assert found.live_elements == 2 * 3 * 10 * 4 + 3 * 10 * 10
+    assert not found.only_batch_varies

@@ -70,6 +70,7 @@ class _Graph:
             self.sources[edge.attrib["to-layer"]].append((source, ports[source, edge.attrib["from-port"]]))
         self.constant = self._constants()
         self.working = [identity for identity in self.types if identity not in self.constant]
+        self.heads = max(map(self._split, self.working), default=1)
 
     def _constants(self) -> set[str]:
         # Layers stand in the order in which they run: what is fed by constants alone is folded into one.
@@ -98,9 +99,27 @@ class _Graph:
         return all(-1 not in shape[1:] for shape in edge)
 
     def _row(self, shape: Shape) -> int:
-        # A size that the graph leaves open besides the batch and one other may be anything: it counts once.
-        opened = sum(size < 0 for size in shape[1:])
-        return math.prod(size for size in shape[1:] if size >= 0) * (self.longest if opened else 1)
+        # Of several sizes that are open besides the batch, one is the number of attention heads.
+        opened = _open(shape)
+        varying = [self.heads, *[self.longest] * (opened - 1)] if opened > 1 else [self.longest] * opened
+        return _fixed(shape) * math.prod(varying)
+
+    def _split(self, identity: str) -> int:
+        """Attention heads that a reshape makes of one fixed size, where it leaves their number open; else 1."""
+        if self.types[identity] != "Reshape" or not self.sources[identity]:
+            return 1
+        before, after = self.sources[identity][0][1], self.outputs[identity][0]
+        return _fixed(before) // _fixed(after) if (_open(before), _open(after)) == (1, 2) else 1
+
+
+def _open(shape: Shape) -> int:
+    """Sizes that vary besides the batch."""
+    return sum(size < 0 for size in shape[1:])
+
+
+def _fixed(shape: Shape) -> int:
+    """Elements of a row, but for the sizes that vary."""
+    return math.prod(size for size in shape[1:] if size > 0)
 
 
 def _child(element: ElementTree.Element, name: str) -> ElementTree.Element:
