@@ -47,7 +47,7 @@ class Case:
 
     @property
     def triton(self) -> str:
-        """What the embedded Triton does: `refuses`, `loads`, or `unverified: ` and why."""
+        """What the embedded Triton does: `refuses`, `loads`, `dies`, `refuses or dies`, or `unverified: ` and why."""
         return self.said("triton", "loads")
 
     @cached_property
