@@ -18,9 +18,6 @@ MIB = 2**20
 STUB_BYTES = 35 * MIB
 """A process with Python, numpy and OpenVINO; what all of them share is not counted again."""
 
-SHARED_BYTES = 85 * MIB
-"""`tritonserver`, and the libraries that its stubs share."""
-
 LAYER_BYTES = 105 * 1024
 """Code and bookkeeping of a layer in one compiled model."""
 

@@ -6,6 +6,9 @@ from engineroom.repository.explain.case import Case, largest_formed, promise
 from engineroom.repository.explain.figures import counted, time_said
 from engineroom.repository.explain.outlook import BETTER, EITHER, SAME, WORSE, Outlook, Trend
 
+FELT_US = 50
+"""A shorter delay is lost in what a request costs anyway."""
+
 
 def _batching(case: Case) -> Outlook:
     gathered = f"up to {largest_formed(case.new if case.after else case.old)} rows"
@@ -24,17 +27,18 @@ def _batching(case: Case) -> Outlook:
 
 def _delay(case: Case) -> Outlook:
     before, after = case.numbers
-    full = largest_formed(case.new)
-    least, most = sorted((before, after))
+    full, room = largest_formed(case.new), case.new.dynamic_batching.default_queue_policy.max_queue_size
     told = (
         f"A request that finds fewer than {counted(full, 'row')} waiting {_waits(after)}{promise(case.facts, after)}; "
         f"with {full} or more waiting it changes nothing. In between, batches grow and each answer waits longer."
     )
-    if most * 1e-3 < 0.05:
+    if max(before, after) < FELT_US or full == 1:
         return Outlook(told)
     quiet = Trend("down", "up", "up") if after > before else Trend("up", "down", "down")
-    # A whole batch in one request never waits; nobody sends one at a time only to fill it.
-    return Outlook(told, SAME if full == 1 or least == most else quiet, SAME)
+    if after and 0 < room < full:
+        told += f" The queue takes {counted(room, 'request')}: with one row in each, every batch waits, whoever calls."
+        return Outlook(told, quiet, EITHER)
+    return Outlook(told, quiet, SAME)
 
 
 def _waits(delay_us: int) -> str:
