@@ -83,6 +83,8 @@ def lint(corpus: Path, missed: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         repository = Path(folder)
         publish_bases(repository)
+        # The first to be linted brings libraries in.
+        lint_model(ModelFolder(repository / "rows"))
         found = [linted(case, write(case, repository)) for case in cases(corpus)]
     broken, good = ([one for one in found if one.case.broken is kind] for kind in (True, False))
     refused = [one for one in broken if one.case.triton in REFUSED]
