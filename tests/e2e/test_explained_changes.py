@@ -1,6 +1,7 @@
 """What explain foretells of a change is what the embedded Triton does with it."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -14,7 +15,7 @@ from engineroom.client import Client
 from engineroom.errors import EngineRoomError
 from engineroom.repository.config import config_from_text
 from engineroom.repository.explain.effects import changes
-from engineroom.repository.explain.facts import facts_from_folder
+from engineroom.repository.explain.facts import cores, facts_from_folder
 from engineroom.repository.explain.outlook import Change, most
 from engineroom.repository.files import write_atomically
 from engineroom.repository.layout import ModelFolder
@@ -166,6 +167,13 @@ def test_what_is_foretold_to_happen_in_place_keeps_the_model(tiny: Tiny, edits: 
     assert tiny.load(edited(edits))
     assert tiny.answered() == answered > 0
     assert tiny.is_right()
+
+
+def test_instances_added_in_place_have_the_threads_of_the_last_full_load(tiny: Tiny) -> None:
+    assert tiny.load(BASE)
+    assert tiny.load(BASE.replace("count: 1", "count: 2"))
+    said = re.findall(r"tiny_0_1: {'INFERENCE_NUM_THREADS': '(\d+)'", tiny.server.log.read_text(encoding="utf-8"))
+    assert int(said[-1]) == cores()
 
 
 @pytest.mark.parametrize("edits", RELOADED.values(), ids=RELOADED)

@@ -62,6 +62,34 @@ def test_every_setting_has_its_line_and_a_sentence_of_this_model(model):
     assert "does not read it" in found["parameters[mine]"].does
 
 
+RARE = """
+sequence_batching { oldest { max_candidate_sequences: 4 } }
+model_warmup { name: "warm" batch_size: 2 inputs { key: "x" value { data_type: TYPE_FP32 dims: 8 zero_data: true } } }
+ensemble_scheduling { step [ { model_name: "digits" model_version: -1 input_map { key: "x" value: "y" } } ] }
+from_the_future { count: 3 }
+"""
+
+
+def test_rare_settings_are_said_once_each_and_unknown_ones_are_told(model):
+    lines = [line for line in RARE.splitlines() if line]
+    found = []
+    for line in lines:
+        model.cpu_config.write_text(f'backend: "openvino"\nmax_batch_size: 4\n{line}\n')
+        found += [(one.path, one.does) for one in explain(model, model.cpu_config).set if one.line == 3]
+    said = dict(found)
+    assert list(said) == [
+        "sequence_batching",
+        "model_warmup[warm]",
+        "ensemble_scheduling.step[digits]",
+        "from_the_future",
+    ]
+    assert "answers this 1 time" in said["model_warmup[warm]"]
+    assert said["ensemble_scheduling.step[digits]"].startswith(
+        "Calls digits, the newest version it serves: takes x = y"
+    )
+    assert "newer Triton" in said["from_the_future"]
+
+
 def test_what_is_not_set_is_said_with_what_triton_does(model):
     found = {setting.path: setting.does for setting in explain(model, model.cpu_config).unset}
     assert found["dynamic_batching"] == "Every request runs alone, however many wait."

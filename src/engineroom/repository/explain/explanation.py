@@ -54,7 +54,7 @@ def explain(model: ModelFolder, path: Path, p99_ms: float | None = None) -> Expl
         RepositoryError: The file cannot be read, or is no configuration.
     """
     text = read(path)
-    config = config_from_text(text, path)
+    config = config_from_text(text, path, unknown=True)
     facts = facts_of(model, config, p99_ms)
     return Explanation(
         model.name,

@@ -26,8 +26,10 @@ def _on_cpu(case: Case, before: int, after: int) -> Outlook:
             f" Triton updates the running model, and every instance keeps the threads of the last full load: "
             f"{kept} each, not {shared}, until the model is unloaded or the server restarts."
         )
+    if _is_small(case):
+        return Outlook(f"{told} A batch takes less time than its requests cost around it: measure.", SAME, EITHER)
     busy = _direction(min(before * kept, facts.cores), min(after * now, facts.cores), before, after, facts.cores)
-    return Outlook(told, _alone(case, kept, now), busy)
+    return Outlook(told, _alone(kept, now), busy)
 
 
 def _direction(used: int, used_now: int, before: int, after: int, cores: int) -> Trend:
@@ -39,10 +41,13 @@ def _direction(used: int, used_now: int, before: int, after: int, cores: int) ->
     return BETTER if after > before else WORSE
 
 
-def _alone(case: Case, before: int, after: int) -> Trend:
+def _is_small(case: Case) -> bool:
     graph = case.facts.footprint
-    small = graph is not None and graph.all_elements * USUAL <= QUICK_ELEMENTS
-    if before == after or small:
+    return graph is not None and graph.all_elements * USUAL <= QUICK_ELEMENTS
+
+
+def _alone(before: int, after: int) -> Trend:
+    if before == after:
         return SAME
     moved: Direction = "up" if after < before else "down"
     return Trend("down" if after < before else "up", moved, moved)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engineroom.repository.explain.case import Case
-from engineroom.repository.explain.compare import Difference
+from engineroom.repository.explain.compare import WHOLE, Difference
 from engineroom.repository.explain.facts import Facts
 from engineroom.repository.explain.rules import outlook
 from engineroom.repository.explain.settings import backend, batching, tensors, versions
@@ -48,38 +48,41 @@ def _settings(config: Any, message: Any, fields: tuple[Field, ...], facts: Facts
     met: dict[str, int] = {}
     for field in fields:
         path = f"{above}.{field.name}" if above else field.name
-        many = path in ("input", "output") or f"{path}[]" in SAYS
-        if not many:
-            yield from _one(config, message, field, facts, path)
-            continue
-        for value in field.values:
-            index = met[field.name] = met.get(field.name, -1) + 1
-            yield _element(config, getattr(message, field.name), index, value, facts, path)
+        known = message.DESCRIPTOR.fields_by_name.get(field.name)
+        if known is None:
+            yield Setting(field.line, path, "", "It is not known here; a newer Triton may know it.")
+        elif known.is_repeated and known.message_type is not None:
+            for value in field.values:
+                index = met[field.name] = met.get(field.name, -1) + 1
+                yield _element(config, getattr(message, field.name), index, value, facts, path)
+        elif known.message_type is None or path in SAYS or field.name in WHOLE:
+            yield _one(config, message, field, facts, path)
+        if known is not None and known.message_type is not None and not known.is_repeated and field.name not in WHOLE:
+            yield from _settings(config, getattr(message, field.name), field.fields, facts, path)
 
 
-def _one(config: Any, message: Any, field: Field, facts: Facts, path: str) -> Iterator[Setting]:
+def _one(config: Any, message: Any, field: Field, facts: Facts, path: str) -> Setting:
     text = ", ".join(value.scalar for value in field.values if value.fields is None)
-    whole = path in SAYS or not field.fields
-    if whole:
-        told = Told(config, facts, getattr(message, field.name, None), text)
-        written = "" if any(value.fields is not None for value in field.values) else text
-        yield Setting(field.line, path, written, _said(path, path, told))
-    part = getattr(message, field.name, None)
-    if field.fields and (not whole or path == "dynamic_batching") and hasattr(part, "ListFields"):
-        yield from _settings(config, part, field.fields, facts, path)
+    return Setting(field.line, path, text, _said(path, path, Told(config, facts, getattr(message, field.name), text)))
 
 
 def _element(config: Any, elements: Any, index: int, value: Value, facts: Facts, path: str) -> Setting:
-    key, told = str(index), Told(config, facts, None, "")
     if hasattr(elements, "keys"):
         # A map of Triton's protobuf: its entries stand as messages with a key and a value.
         scalars = {field.name: field.values[0].scalar for field in value.fields or () if field.values}
         key = scalars.get("key", "")
         told = Told(config, facts, elements.get(key), key)
-    elif index < len(elements):
-        key = getattr(elements[index], "name", "") or key
+    else:
+        key = next(
+            (name for name in map(elements[index].__getattribute__, _naming(elements[index])) if name), str(index)
+        )
         told = Told(config, facts, elements[index], key)
     return Setting(value.line, f"{path}[{key}]", "", _said(f"{path}[]", f"{path}[{key}]", told))
+
+
+def _naming(element: Any) -> list[str]:
+    """Fields that name an element."""
+    return [name for name in ("name", "model_name") if name in element.DESCRIPTOR.fields_by_name]
 
 
 def _said(setting: str, path: str, told: Told) -> str:

@@ -37,8 +37,18 @@ def _engine(told: Told) -> str:
     return f"On GPUs of compute capability {told.text} Triton serves {told.value}."
 
 
+def _step(told: Told) -> str:
+    step = told.value
+    version = f"version {step.model_version}" if step.model_version > 0 else "the newest version it serves"
+    taken, given = (
+        ", ".join(f"{one} = {other}" for one, other in sorted(m.items())) for m in (step.input_map, step.output_map)
+    )
+    return f"Calls {step.model_name}, {version}: takes {taken or 'nothing'}; gives {given or 'nothing'}."
+
+
 SAYS: dict[str, Callable[[Told], str]] = {
     "version_policy": served,
     "default_model_filename": _file,
     "cc_model_filenames[]": _engine,
+    "ensemble_scheduling.step[]": _step,
 }
