@@ -52,6 +52,7 @@ lint: install ## style, types, import directions, file and function walls
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@cd src/engineroom/scaffold/project && $(abspath $(BIN))/mypy --cache-dir $(CURDIR)/.mypy_cache/project build client perf
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest -q tests/house
 

@@ -14,6 +14,7 @@ HEAVY = (
     "grpc",
     "locust",
     "matplotlib",
+    "mlflow",
     "onnx",
     "onnxruntime",
     "onnxscript",
@@ -38,11 +39,11 @@ sys.meta_path.insert(0, Blocked())
 
 
 def modules() -> list[str]:
-    """Every module of the library, except the backends: those run inside Triton, in an environment of their own."""
+    """Every module of the library, except what runs elsewhere: backends inside Triton, a new project's files in it."""
     found = []
     for path in sorted((SOURCE / "engineroom").rglob("*.py")):
         parts = path.relative_to(SOURCE).with_suffix("").parts
-        if "backends" not in parts:
+        if "backends" not in parts and parts[1:3] != ("scaffold", "project"):
             found.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
     return found
 

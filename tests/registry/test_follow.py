@@ -68,7 +68,7 @@ def test_a_running_triton_serves_the_champion(
         words = ("registry", "follow", model.name, "--repository", str(tmp_path), "--url", f"http://{triton.http}")
         status, said, problem = engineroom(*words, "--once")
         assert status == 0, said + problem
-        assert loaded_versions(triton.http)[model.name] == (1,)
+        assert loaded_versions(triton.http)[model.name] == [1]
 
 
 def test_history_says_why(engineroom: Run, logged: ModelFolder, server: Server) -> None:
