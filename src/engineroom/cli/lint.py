@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 
 def _explain(context: click.Context, _: click.Parameter, code: str | None) -> None:
-    """Print a rule's page and end."""
+    """Print a rule's page, or the page of all rules, and end."""
     if code is None or context.resilient_parsing:
         return
+    from engineroom.repository.lint.page import page_from_rules
     from engineroom.repository.lint.rules import RULES
 
+    if code == "all":
+        click.echo(page_from_rules(), nl=False)
+        context.exit()
     found = [rule for rule in RULES if code.upper() == rule.code or code == rule.name]
     if not found:
         raise click.BadParameter(f"there is no rule {code}; they are {RULES[0].code} to {RULES[-1].code}.")
@@ -39,7 +43,9 @@ def _explain(context: click.Context, _: click.Parameter, code: str | None) -> No
 @click.option("--strict", is_flag=True, help="Warnings fail too.")
 @click.option("--gpu-memory-gib", type=click.FloatRange(0, min_open=True), help="Memory of the GPU that will serve.")
 @click.option("--sarif", type=click.Path(path_type=Path, dir_okay=False), help="Write SARIF 2.1.0 there, too.")
-@click.option("--explain", metavar="CODE", callback=_explain, is_eager=True, expose_value=False, help="Explain a rule.")
+@click.option(
+    "--explain", metavar="CODE", callback=_explain, is_eager=True, expose_value=False, help="Explain a rule, or all."
+)
 @JSON
 def lint(names: tuple[str, ...], fix: bool, strict: bool, as_json: bool, **given: Any) -> None:
     """Check configurations as Triton will read them, against the model and the recipe.

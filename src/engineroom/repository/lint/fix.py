@@ -65,4 +65,5 @@ def _errors(findings: tuple[Finding, ...]) -> int:
 
 def _findings(text: str, path: Path, world: World) -> tuple[Finding, ...]:
     found = lint_case(Case(source_from_text(text, path), with_texts(world, {path: text})))
-    return tuple(sorted(found, key=lambda one: (one.line, one.column, one.code)))
+    # By code: what is wrong with the text is mended before what it means.
+    return tuple(sorted(found, key=lambda one: (one.code, one.line, one.column)))

@@ -6,6 +6,7 @@ and the last one, which begins with `Mend:`, what to do.
 
 import inspect
 import re
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ from engineroom.repository.lint.finding import Finding, Found, Severity
 
 if TYPE_CHECKING:
     from engineroom.repository.lint.case import Case
+
+WIDTH = 120
+"""Columns of a rule's page."""
 
 Check = Callable[["Case"], Iterator[Found]]
 """Looks at one configuration and yields what it finds."""
@@ -62,7 +66,9 @@ class Rule:
     def page(self) -> str:
         """All of it, in Markdown."""
         verdict = f"{self.severity}, Triton refuses the model" if self.refused else self.severity
-        return f"### {self.code} {self.name}\n\n*{verdict}.* {self.finds} {self.why}\n\nMend: {self.mend}\n"
+        said = textwrap.fill(f"*{verdict}.* {self.finds} {self.why}", WIDTH, break_on_hyphens=False)
+        mend = textwrap.fill(f"Mend: {self.mend}", WIDTH, break_on_hyphens=False)
+        return f"### {self.code} {self.name}\n\n{said}\n\n{mend}\n"
 
     def findings(self, case: "Case") -> Iterator[Finding]:
         """What it finds in one configuration."""

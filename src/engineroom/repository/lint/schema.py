@@ -58,8 +58,11 @@ def problems(fields: tuple[Field, ...], root: Any, descriptor: Any = None, above
     for field in fields:
         known = descriptor.fields_by_name.get(field.name)
         if known is None:
-            yield _unknown(field, fields, (descriptor, above), root)
-            continue
+            slip = _unknown(field, fields, (descriptor, above), root)
+            yield slip
+            known = descriptor.fields_by_name.get(slip.name)
+            if slip.edit is None or slip.edit.text != slip.name:
+                continue
         yield from _repeated(field, known, seen)
         for value in field.values:
             yield from _value(field, value, known, root)
@@ -107,7 +110,7 @@ def _unknown(field: Field, beside: tuple[Field, ...], place: tuple[Any, str], ro
     if meant:
         taken = any(one.name == meant for one in beside) and not known[meant].is_repeated
         wrong = (problem for value in field.values for problem in _value(field, value, known[meant], root))
-        fits = like(field.name, meant) and not taken and next(wrong, None) is None
+        fits = like(field.name, meant) and not taken and all(problem.edit is not None for problem in wrong)
         edit = Edit(field.start, field.start + len(field.name), meant) if fits else None
         return Problem("unknown field", field, None, reason, f"Write {meant}", edit, meant if edit else "")
     paths = homes(field.name, root)

@@ -213,15 +213,15 @@ def preferred_size_of_one(case: Case) -> Iterator[Found]:
 
 @rule("ER414", "warning")
 def batch_axis_unused(case: Case) -> Iterator[Found]:
-    """The model was made for batches, and `max_batch_size` is 0 or left out.
+    """The model was made for batches, and `max_batch_size` is left out.
 
-    Triton then takes the batch for a dimension like any other, and never joins requests.
+    It is 0 then: Triton takes the batch for a dimension like any other, and never joins requests.
 
-    Mend: Write the profile's largest batch as `max_batch_size`, and take the first size out of all dims.
+    Mend: Write the profile's largest batch as `max_batch_size`, and take the first size out of all dims; or write 0.
     """
     told = case.bindings
     highs = [port.high[0] for port in told.inputs if port.high] if told is not None else []
-    if told is not None and highs and min(highs) > 1 and case.config.max_batch_size == 0:
+    if told is not None and highs and min(highs) > 1 and not case.values("max_batch_size"):
         said = f"{told.told_by} takes batches of up to {min(highs)}, and requests are never joined"
         yield Found(case.at("max_batch_size"), said, f"Write max_batch_size: {min(highs)}, and no batch in the dims")
 

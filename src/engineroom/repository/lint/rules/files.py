@@ -8,6 +8,7 @@ from engineroom.repository.layout import PLAN
 from engineroom.repository.lint.case import Case, inside, scalar
 from engineroom.repository.lint.finding import Edit, Found
 from engineroom.repository.lint.rule import rule
+from engineroom.repository.wiring import key_from_capability
 
 ENDINGS = {
     ".plan": "tensorrt",
@@ -157,3 +158,21 @@ def file_outside_version(case: Case) -> Iterator[Found]:
         for value in case.values(*path):
             if value.scalar.startswith("/") or ".." in Path(value.scalar).parts:
                 yield Found(value, f"{value.scalar} leads out of the folder", "Name a file in the folder itself")
+
+
+@rule("ER227", "error")
+def engine_of_another_gpu(case: Case) -> Iterator[Found]:
+    """`cc_model_filenames` names, for one kind of GPU, an engine that was compiled for another.
+
+    TensorRT loads an engine only on the kind of GPU that it was made on.
+
+    Mend: Name the engine of that GPU, or compile one there: `engineroom models engines`.
+    """
+    made = {one.file: one.capability for one in case.passport.artefacts} if case.passport is not None else {}
+    for key, entry in case.entries("cc_model_filenames") if case.backend == "tensorrt" else ():
+        file = scalar(entry, "value")
+        by_name = re.fullmatch(r"model\.(sm\d{2,3})\.plan", file)
+        capability = made.get(file, "") or (by_name[1] if by_name else "")
+        if re.fullmatch(r"\d{1,2}\.\d", key) and capability and key_from_capability(capability) != key:
+            said = f"{file} is for compute capability {key_from_capability(capability)}, not {key}"
+            yield Found(inside(entry, "value"), said, "Name the engine of that GPU, or compile one there")
