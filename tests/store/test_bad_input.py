@@ -4,11 +4,12 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from store_places import Place, google_place, s3_place
-from store_proxy import proxied
+from store_proxy import Proxy, proxied
 from store_servers import Azurite
 
 from engineroom.errors import RepositoryError
@@ -132,7 +133,9 @@ class enforced_rights:
     def _ask(self, allowed: str) -> None:
         import urllib.request
 
-        urllib.request.urlopen(urllib.request.Request(self.url, allowed.encode(), {"Content-Type": "text/plain"}, method="POST")).close()
+        urllib.request.urlopen(
+            urllib.request.Request(self.url, allowed.encode(), {"Content-Type": "text/plain"}, method="POST")
+        ).close()
 
     def __enter__(self) -> None:
         self._ask("0")
@@ -148,54 +151,48 @@ def test_folder_that_cannot_be_written(engineroom, publish_tiny, here: Repositor
     assert message.startswith("/proc/store: cannot write store.json: ")
 
 
-def test_store_that_fails_for_a_while(s3: str, s3_store: Place, publish_tiny, here, there, monkeypatch) -> None:
+@pytest.fixture
+def proxy(s3: str, s3_store: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A proxy in front of the S3 store, switched on by `monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)`."""
+    with proxied(s3) as one:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", one.address)
+        yield one
+
+
+def test_store_that_fails_for_a_while(proxy: Proxy, s3_store: Place, publish_tiny, here, there) -> None:
     publish_tiny(here.path, "tiny")
-    with proxied(s3) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
-        proxy.failures = 4
-        assert push(here, s3_store.open(), PushOptions(jobs=1)).head is not None
-        proxy.failures = 4
-        assert pull(there, s3_store.open(), PullOptions(jobs=1)).models[0].added == (1,)
-        assert proxy.served == 8
+    proxy.failures = 4
+    assert push(here, s3_store.open(), PushOptions(jobs=1)).head is not None
+    proxy.failures = 4
+    assert pull(there, s3_store.open(), PullOptions(jobs=1)).models[0].added == (1,)
+    assert proxy.served == 8
 
 
-def test_store_that_fails_for_ever(
-    engineroom, s3: str, s3_store: Place, publish_tiny, here, there, monkeypatch
-) -> None:
+def test_store_that_fails_for_ever(engineroom, proxy: Proxy, s3_store: Place, publish_tiny, here: Repository) -> None:
     publish_tiny(here.path, "tiny")
     push(here, s3_store.open(), PushOptions())
     publish_tiny(here.path, "tiny")
-    with proxied(s3) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
-        proxy.failures = -1
-        options = ("--attempts", "2", "--repository")
-        for words in (
-            ("push", "--to", s3_store.url, *options, here),
-            ("pull", "--from", s3_store.url, *options, there),
-        ):
-            message = said(engineroom, *(str(getattr(word, "path", word)) for word in words))
-            assert message.startswith(
-                f"{s3_store.url}: cannot list its heads: the store does not answer as it should ("
-            )
-            assert message.endswith("Try again later.")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3)
+    before = sorted(here.path.rglob("*"))
+    proxy.failures = -1
+    for words in (("push", "--to"), ("pull", "--from")):
+        message = said(engineroom, *words, s3_store.url, "--attempts", "2", "--repository", str(here.path))
+        assert message.startswith(f"{s3_store.url}: cannot list its heads: the store does not answer as it should (")
+        assert message.endswith("Try again later.")
+    proxy.failures = 0
     assert check(s3_store.open()).head.number == 1
-    assert not there.path.exists()
+    assert sorted(here.path.rglob("*")) == before
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
-def test_connection_cut_in_the_middle_of_a_blob(
-    s3: str, s3_store: Place, publish_tiny, here, there, monkeypatch, direction: str
-) -> None:
+def test_connection_cut_in_a_blob(proxy: Proxy, s3_store: Place, publish_tiny, tmp_path: Path, direction: str) -> None:
+    here, there = Repository(tmp_path / "here"), Repository(tmp_path / "there")
     model = publish_tiny(here.path, "tiny")
     (model.version(1) / "weights.bin").write_bytes(bytes(range(256)) * (3 << 12))
-    with proxied(s3) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
-        proxy.cut_up_bytes = 1_000_000 if direction == "up" else 0
-        push(here, s3_store.open(), PushOptions(verify=True))
-        proxy.cut_down_bytes = 1_000_000 if direction == "down" else 0
-        pull(there, s3_store.open(), PullOptions())
-        assert proxy.served == 1, "the connection was cut once"
+    proxy.cut_up_bytes = 1_000_000 if direction == "up" else 0
+    push(here, s3_store.open(), PushOptions(verify=True))
+    proxy.cut_down_bytes = 1_000_000 if direction == "down" else 0
+    pull(there, s3_store.open(), PullOptions())
+    assert proxy.served == 1, "the connection was cut once"
     weights = (there.model("tiny").version(1) / "weights.bin").read_bytes()
     assert weights == (model.version(1) / "weights.bin").read_bytes()
 
@@ -230,31 +227,23 @@ def blob_of(place: Place, file: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("harm", "told", "checked"),
+    ("harm", "told"),
     [
-        (lambda path: path.unlink(), "is missing, and a head points to it. Pull an older one", "is missing."),
-        (
-            lambda path: path.write_bytes(path.read_bytes()[:-1]),
-            "is damaged, its content has another",
-            "bytes long, not",
-        ),
-        (
-            lambda path: path.write_bytes(path.read_bytes()[:-1] + b"?"),
-            "is damaged, its content has",
-            "is damaged: its",
-        ),
+        (lambda path: path.unlink(), ("is missing, and a head points to it. Pull an older one", "is missing.")),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), ("is damaged, its content has", "bytes long, not")),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"?"), ("is damaged, its content", "is damaged: its")),
     ],
     ids=["missing", "cut short", "changed"],
 )
-def test_blob_that_is_wrong(engineroom, pushed: Place, here, there, harm, told: str, checked: str) -> None:
+def test_blob_that_is_wrong(engineroom, pushed: Place, here, there, harm, told: tuple[str, str]) -> None:
     harm(blob_of(pushed, here.model("tiny").version(1) / GRAPH))
     message = said(engineroom, "pull", "--from", pushed.url, "--repository", str(there.path))
-    assert told in message
+    assert told[0] in message
     assert there.model("tiny").versions == ()
     assert not there.model("tiny").config.exists()
     status, out, _ = engineroom("store", "check", pushed.url)
     assert status == 1
-    assert checked in out
+    assert told[1] in out
     assert "1 are wrong. Push again from a repository that has them." in out
 
 
@@ -349,7 +338,7 @@ def test_disk_that_takes_no_more(pushed: Place, publish_tiny, here: Repository, 
     assert pull(there, pushed.open(), PullOptions()).models[0].added == (2,)
 
 
-def test_pull_goes_on_where_it_was(s3: str, s3_store: Place, publish_tiny, here, there, monkeypatch) -> None:
+def test_pull_goes_on_where_it_was(proxy: Proxy, s3_store: Place, publish_tiny, here, there) -> None:
     model = publish_tiny(here.path, "tiny")
     weights = b"0123456789abcdef" * (9 << 16)
     (model.version(1) / "weights.bin").write_bytes(weights)
@@ -358,10 +347,9 @@ def test_pull_goes_on_where_it_was(s3: str, s3_store: Place, publish_tiny, here,
     incoming = there.model("tiny").path / ".incoming"
     incoming.mkdir(parents=True)
     (incoming / f"{digest}.part").write_bytes(weights[: 8 << 20])
-    with proxied(s3) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
-        pull(there, s3_store.open(), PullOptions())
-        assert proxy.down_bytes < len(weights) / 2, "only the rest was fetched"
+    proxy.down_bytes = 0
+    pull(there, s3_store.open(), PullOptions())
+    assert proxy.down_bytes < len(weights) / 2, "only the rest was fetched"
     assert (there.model("tiny").version(1) / "weights.bin").read_bytes() == weights
 
 
@@ -381,8 +369,7 @@ def test_model_that_somebody_holds(pushed: Place, there: Repository, here: Repos
     model = here.model("tiny")
     model.config.write_text(model.config.read_text() + "# new\n")
     push(here, pushed.open(), PushOptions())
-    with held(there.model("tiny"), "promote 3", "somebody@somewhere"):
-        with pytest.raises(RepositoryError, match=r"tiny: somebody@somewhere \(promote 3, process"):
-            pull(there, pushed.open(), PullOptions())
+    refused = pytest.raises(RepositoryError, match=r"tiny: somebody@somewhere \(promote 3, process")
+    with held(there.model("tiny"), "promote 3", "somebody@somewhere"), refused:
+        pull(there, pushed.open(), PullOptions())
     assert pull(there, pushed.open(), PullOptions()).models[0].files == ("config.pbtxt",)
-
