@@ -62,6 +62,15 @@ def test_every_setting_has_its_line_and_a_sentence_of_this_model(model):
     assert "does not read it" in found["parameters[mine]"].does
 
 
+@pytest.mark.parametrize(("ragged", "said"), [("", "never share"), ("allow_ragged_batch: true", "may share")])
+def test_sizes_that_vary_say_who_shares_a_batch(model, ragged, said):
+    text = model.cpu_config.read_text().replace("dims: [8] }", f"dims: [-1] {ragged} }}", 1)
+    model.cpu_config.write_text(f"{text}dynamic_batching {{ }}\n")
+    found = {setting.path: setting.does for setting in explain(model, model.cpu_config).set}
+    assert f"Requests of different sizes {said} a batch." in found["input[x]"]
+    assert "share" not in found["output[y]"]
+
+
 RARE = """
 sequence_batching { oldest { max_candidate_sequences: 4 } }
 model_warmup { name: "warm" batch_size: 2 inputs { key: "x" value { data_type: TYPE_FP32 dims: 8 zero_data: true } } }

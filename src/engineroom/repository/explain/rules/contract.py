@@ -17,12 +17,12 @@ def _tensor(case: Case) -> Outlook:
     """A tensor that only one of the configurations has."""
     side, name, added = _side(case), case.difference.key, bool(case.after)
     known = _known(case, side)
-    if added and name not in known:
+    if added and known and name not in known:
         told = f"The model has no {side} '{name}'. Only a build from a changed recipe gives it one."
-        refusal = f"the configuration has {side} '{name}', the model has: {', '.join(sorted(known)) or 'none'}"
+        refusal = f"the configuration has {side} '{name}', the model has: {', '.join(sorted(known))}"
         return Outlook(told, callers=_send(side, name), needs="rebuild", refusal=refusal)
     if added:
-        return Outlook(f"The {side} '{name}', which the model has, is on the wire.", callers=_send(side, name))
+        return Outlook(f"The model's {side} '{name}' is on the wire.", callers=_send(side, name))
     if side == "input":
         told = f"The model cannot run without its input '{name}'. Only a build from a changed recipe takes it away."
         refusal = f"the configuration lacks input '{name}', which the model has"

@@ -35,7 +35,17 @@ def _tensor(told: Told) -> str:
     reach = f", up to {list(largest[2][1:])}" if varies and largest else ""
     batch = f"{bytes_said(size)} a row" + (f", {bytes_said(rows * size)} for {rows} rows" if rows > 1 else "")
     labels = f" Classes are called as in {tensor.label_filename}." if getattr(tensor, "label_filename", "") else ""
-    return f"{kind} {shape}{reach}{' besides the batch' if told.config.max_batch_size else ''}: {batch}.{labels}"
+    besides = " besides the batch" if told.config.max_batch_size else ""
+    return f"{kind} {shape}{reach}{besides}: {batch}.{labels}{_alone(told) if varies else ''}"
+
+
+def _alone(told: Told) -> str:
+    """Whether requests of several sizes run together."""
+    if not told.config.HasField("dynamic_batching") or not hasattr(told.value, "allow_ragged_batch"):
+        return ""
+    if told.value.allow_ragged_batch:
+        return " Requests of different sizes may share a batch."
+    return " Requests of different sizes never share a batch."
 
 
 SAYS: dict[str, Callable[[Told], str]] = {
