@@ -27,8 +27,9 @@ from engineroom.cli import run as run_command
 from engineroom.client import Client
 from engineroom.errors import CallError, ChangeTakenBack, EngineRoomError
 from engineroom.load.conditions import conditions_of_now
-from engineroom.operate.apply import Options, Request, apply
+from engineroom.operate.apply import Options, apply
 from engineroom.operate.control import controls
+from engineroom.operate.plan import Request
 from engineroom.operate.rollback import taking_back
 from engineroom.operate.versions import before_promotion, promote, retire, rollback, superfluous
 from engineroom.repository.history import history

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engineroom.operate.apply import Options, Request
+from engineroom.operate.apply import Options
 from engineroom.operate.control import Control, controls
+from engineroom.operate.plan import Request
 from engineroom.repository.layout import ModelFolder
 from engineroom.serve.server import Server, ServerOptions, running
 

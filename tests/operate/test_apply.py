@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from engineroom.errors import ChangeTakenBack, EngineRoomError, ModelHeld, RepositoryError
-from engineroom.operate.apply import Request, apply
+from engineroom.operate.apply import apply
+from engineroom.operate.plan import Request
 from engineroom.repository.history import history
 from engineroom.repository.journal import begin, held, pending
 from engineroom.repository.layout import GOLDEN, MANIFEST, ModelFolder

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from engineroom.errors import RepositoryError
-from engineroom.operate.apply import Options, Request
+from engineroom.operate.apply import Options
+from engineroom.operate.plan import Request
 from engineroom.operate.rollback import taking_back
 from engineroom.operate.versions import in_use, promote, retire, rollback, superfluous
 from engineroom.repository.history import history

@@ -23,7 +23,8 @@ from engineroom.cli.operating import (
 )
 
 if TYPE_CHECKING:
-    from engineroom.operate.apply import Options, Request
+    from engineroom.operate.apply import Options
+    from engineroom.operate.plan import Request
     from engineroom.repository.history import Record
     from engineroom.repository.layout import ModelFolder
 
@@ -120,7 +121,7 @@ def history(name: str, number: int | None, repository: Path | None, as_json: boo
 def _go(model: "ModelFolder", request: "Request", options: "Options", given: dict[str, Any]) -> None:
     """Show a change, and make it, unless it is a dry run."""
     from engineroom.operate.apply import apply as make
-    from engineroom.operate.apply import check, planned
+    from engineroom.operate.plan import check, planned
 
     changes = planned(model, request, options.servers)
     moved = {name: change for name, change in changes.items() if change.before != change.after}

@@ -14,7 +14,8 @@ from engineroom.errors import RecipeError
 from engineroom.project import Project
 
 if TYPE_CHECKING:
-    from engineroom.operate.apply import Options, Request
+    from engineroom.operate.apply import Options
+    from engineroom.operate.plan import Request
     from engineroom.recipe import Recipe
     from engineroom.repository.history import Change, Record
     from engineroom.repository.layout import ModelFolder
@@ -100,7 +101,7 @@ def options_from(model: "ModelFolder", given: dict[str, Any], *, needed: bool = 
 
 def request_from(action: str, given: dict[str, Any], **rest: Any) -> "Request":
     """A change that somebody asks for, from the command line."""
-    from engineroom.operate.apply import Request
+    from engineroom.operate.plan import Request
     from engineroom.repository.history import operator
 
     return Request(action, by=given["by"] or operator(), why=given["why"], **rest)

@@ -139,7 +139,7 @@ def _retire(
 
 
 def _dry_run(model: "ModelFolder", versions: tuple[int, ...], options: "Options") -> None:
-    from engineroom.operate.apply import Request, check, planned
+    from engineroom.operate.plan import Request, check, planned
     from engineroom.operate.versions import serving_only
 
     changes = planned(model, Request("dry run", serving_only(versions)), options.servers)

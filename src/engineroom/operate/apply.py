@@ -5,10 +5,9 @@ proven with golden inputs through the wire. Where a step fails, the texts before
 them. Callers are answered throughout: Triton serves what it served until the new is ready.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from engineroom.errors import (
     CallError,
@@ -19,53 +18,19 @@ from engineroom.errors import (
     RepositoryError,
     ServerError,
 )
-from engineroom.operate.control import Control, served_config
+from engineroom.operate.control import Control
 from engineroom.operate.effect import observe
+from engineroom.operate.plan import Request, check, planned, served
 from engineroom.operate.rehearsal import rehearse
 from engineroom.operate.told import told
 from engineroom.recipe import Recipe
-from engineroom.repository.config import config_from_text, text_from_config
 from engineroom.repository.golden import golden_from_file
-from engineroom.repository.history import (
-    Change,
-    Effect,
-    Outcome,
-    Record,
-    history,
-    last_applied,
-    operator,
-    record,
-    texts_of,
-)
+from engineroom.repository.history import Effect, Outcome, Record, record
 from engineroom.repository.journal import begin, finish, held, recover, restore, write_texts
 from engineroom.repository.layout import GOLDEN, ModelFolder
-from engineroom.repository.lint.lint import lint_model
-from engineroom.repository.policy import served_versions
 
 Show = Callable[[str], AbstractContextManager[None]]
 """Shows a step for as long as it runs: `with show("rehearse"): ...`."""
-
-Texts = Callable[[Mapping[Path, str]], Mapping[Path, str]]
-"""From a model's configurations, by path, to those to be applied; what it leaves out stays as it is."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """A change that somebody asks for.
-
-    Attributes:
-        action: Its name in the history: `apply`, `promote`, `rollback`.
-        texts: Makes the new texts of the present ones, while the model is held.
-        by: Who; whoever runs this by default.
-        why: Their reason.
-        undoes: Numbers of the changes that it takes back.
-    """
-
-    action: str
-    texts: Texts = dict
-    by: str = field(default_factory=operator)
-    why: str = ""
-    undoes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,10 +94,10 @@ def put_in_order(model: ModelFolder, servers: tuple[Control, ...]) -> Record | N
 def _apply(model: ModelFolder, request: Request, options: Options) -> Record:
     changes = planned(model, request, options.servers)
     check(model, changes, options.recipe)
+    where = {"servers": tuple(map(str, options.servers)), "versions": served(model, changes, options.servers)}
     unproven = record(
-        request.action, "taken back", request.by, request.why, changes=changes, versions=served(model, changes),
-        servers=tuple(map(str, options.servers)), undoes=request.undoes,
-    )  # fmt: skip
+        request.action, "taken back", request.by, request.why, changes=changes, undoes=request.undoes, **where
+    )
     before = _effects(model, options)
     _rehearsed(model, unproven, options)
     begin(model, unproven)
@@ -161,73 +126,6 @@ def _live(model: ModelFolder, unproven: Record, options: Options) -> tuple[int, 
     except (EngineRoomError, OSError) as error:
         raise _taken_back(model, unproven, options, error) from error
     return tuple(sorted(silent))
-
-
-def check(model: ModelFolder, changes: Mapping[str, Change], recipe: Recipe | None) -> None:
-    """Refuse new texts that have errors.
-
-    Raises:
-        RepositoryError: They have; each is named with its line.
-    """
-    texts = {model.path / name: one.after for name, one in changes.items() if one.after is not None}
-    errors = [one for one in lint_model(model, recipe=recipe, texts=texts) if one.severity == "error"]
-    if errors := [one for one in errors if one.file in texts]:
-        raise RepositoryError(
-            f"{model.name}: the new configuration has {len(errors)} error{'s' * (len(errors) > 1)}, nothing was "
-            "changed:\n" + "\n".join(f"  {one.sentence}" for one in errors)
-        )
-
-
-def served(model: ModelFolder, changes: Mapping[str, Change]) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
-    """The versions that each changed configuration serves, before and after.
-
-    Raises:
-        RepositoryError: A text cannot be parsed.
-    """
-    found = {}
-    for name, change in changes.items():
-        path = model.path / name
-        before, after = (
-            served_versions(config_from_text(text, path, unknown=True), model.versions) if text is not None else ()
-            for text in (change.before, change.after)
-        )
-        found[name] = (before, after)
-    return found
-
-
-def planned(model: ModelFolder, request: Request, servers: tuple[Control, ...]) -> dict[str, Change]:
-    """The files to be changed, by path inside the model's folder.
-
-    One that was edited by hand since it was last applied is among them, with its text of then.
-
-    Args:
-        model: The model.
-        request: The change.
-        servers: Where to.
-
-    Raises:
-        RepositoryError: A configuration or the history cannot be read.
-    """
-    present, records = texts_of(model), history(model)
-    wanted = {**present, **request.texts(present)}
-    read = {served_config(model, server): server for server in servers}
-    changes = {}
-    for path, after in wanted.items():
-        name, before = str(path.relative_to(model.path)), present.get(path)
-        if before == after and path in read:
-            before = last_applied(records, name) or _loaded(model, read[path])
-        if before != after or path in read:
-            changes[name] = Change(before, after)
-    return changes
-
-
-def _loaded(model: ModelFolder, server: Control) -> str | None:
-    """A configuration as a server has loaded it: what there is to go back to where the history tells nothing."""
-    if model.name in server.texts:
-        return server.texts[model.name]
-    with suppress(ServerError):
-        return text_from_config(server.configuration(model.name), f"# As {server} had loaded it.\n")
-    return None
 
 
 def _rehearsed(model: ModelFolder, unproven: Record, options: Options) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engineroom.errors import RepositoryError
-from engineroom.operate.apply import Texts
+from engineroom.operate.plan import Texts
 from engineroom.repository.history import Record, history, undone
 from engineroom.repository.layout import ModelFolder
 

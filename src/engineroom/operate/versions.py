@@ -11,8 +11,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from engineroom.errors import RepositoryError
-from engineroom.operate.apply import Options, Request, Texts, apply, put_in_order
+from engineroom.operate.apply import Options, apply, put_in_order
 from engineroom.operate.control import Control
+from engineroom.operate.plan import Request, Texts
 from engineroom.operate.told import told
 from engineroom.repository.config import config_from_text
 from engineroom.repository.files import sync_folder
