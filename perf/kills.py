@@ -2,6 +2,8 @@
 
 python perf/kills.py push --times 50      a push: the store's current head is the old or the new one, and whole
 python perf/kills.py pull --times 50      a pull: the repository serves the old or the new version, and lints clean
+python perf/kills.py publish --times 50   a publication: the newest version is the old or the new one, and whole
+python perf/kills.py apply --times 50     a promotion on a running Triton: it serves the old or the new version
 """
 
 import json
@@ -12,11 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
+from kill_case import Case, old_or_new
+from kills_operating import Apply, Publish
 
 from engineroom.cli import run as run_command
 from engineroom.errors import LoadError
@@ -41,33 +44,6 @@ dynamic_batching {{
 instance_group {{ count: 1 kind: KIND_CPU }}
 version_policy {{ specific {{ versions: [{version}] }} }}
 """
-
-
-@dataclass(frozen=True)
-class Case(ABC):
-    """Something that is killed.
-
-    Attributes:
-        folder: Where it works.
-    """
-
-    folder: Path
-
-    @abstractmethod
-    def prepare(self, number: int) -> None:
-        """Make everything ready for one round, from 1: what is old is `number - 1`, what is new `number`."""
-
-    @abstractmethod
-    def work(self, number: int) -> None:
-        """What is killed; run in a process of its own, and again to its end after every kill."""
-
-    @abstractmethod
-    def state(self, number: int) -> str:
-        """What stands after a kill: `old` or `new`.
-
-        Raises:
-            LoadError: Neither, or something is half-done.
-        """
 
 
 class Push(Case):
@@ -100,7 +76,7 @@ class Push(Case):
         if done.problems:
             raise LoadError(f"round {number}: {done.problems[0]}")
         versions = store_from_url(self.url).snapshot(done.head).models["model"].versions
-        return _old_or_new(number, max(versions))
+        return old_or_new(number, max(versions))
 
 
 class Pull(Push):
@@ -133,10 +109,10 @@ class Pull(Push):
         if errors := [one for one in lint_model(model) if one.severity == "error"]:
             raise LoadError(f"round {number}: {errors[0].reason}")
         (served,) = served_by(model)["config.pbtxt"]
-        return _old_or_new(number, served)
+        return old_or_new(number, served)
 
 
-CASES = {"push": Push, "pull": Pull}
+CASES: dict[str, type[Case]] = {"push": Push, "pull": Pull, "publish": Publish, "apply": Apply}
 
 
 @dataclass(frozen=True)
@@ -174,7 +150,11 @@ def kills(name: str, times: int, seed: int, as_json: bool, child: tuple[str, str
         case.work(int(child[1]))
         return
     with tempfile.TemporaryDirectory() as folder:
-        found = killed_at_random(name, CASES[name](Path(folder)), times, seed)
+        work = CASES[name](Path(folder))
+        try:
+            found = killed_at_random(name, work, times, seed)
+        finally:
+            work.end()
     click.echo(json.dumps(asdict(found), indent=2) if as_json else _text(found))
 
 
@@ -190,7 +170,9 @@ def killed_at_random(name: str, case: Case, times: int, seed: int) -> Kills:
     Raises:
         LoadError: What stands is neither the old state nor the new one.
     """
-    draw, whole_s, states, number = random.Random(seed), [], [], 0  # noqa: S311 - a repeatable draw is the point
+    draw, number = random.Random(seed), 0  # noqa: S311 - a repeatable draw is the point
+    whole_s: list[float] = []
+    states: list[str] = []
     while len(states) < times:
         number += 1
         case.prepare(number)
@@ -238,12 +220,6 @@ def _publish(repository: Repository, version: int) -> None:
     model.config.write_text(CONFIG.format(name="model", version=version))
     for old in model.versions[:-3]:
         shutil.rmtree(model.version(old))
-
-
-def _old_or_new(number: int, version: int) -> str:
-    if version not in (number, number + 1):
-        raise LoadError(f"round {number}: version {version} stands, neither {number} nor {number + 1}")
-    return "new" if version == number + 1 else "old"
 
 
 def _text(found: Kills) -> str:

@@ -63,13 +63,25 @@ def publish_next(model: ModelFolder, scratch: Path, *, spoiled: bool = False) ->
         Its number, which is what it multiplies by.
     """
     number = (model.latest or 0) + 1
+    return publish(model, version_files(scratch, number, spoiled=spoiled))
+
+
+def version_files(scratch: Path, number: int, *, spoiled: bool = False) -> list[Path]:
+    """The files of a version; made where they are not there yet.
+
+    Args:
+        scratch: A folder for them.
+        number: The version's number.
+        spoiled: Give it a golden answer that it does not give.
+    """
     folder = scratch / f"version-{number}"
-    folder.mkdir(parents=True)
-    _write_network(folder, number)
-    x = np.arange(2 * WIDTH, dtype=np.float32).reshape(2, WIDTH)
-    golden_to_file({"x": x}, {"y": (number + spoiled) * x}, folder / GOLDEN)
-    (folder / MANIFEST).write_text(_passport(folder).to_json())
-    return publish(model, sorted(folder.iterdir()))
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        _write_network(folder, number)
+        x = np.arange(2 * WIDTH, dtype=np.float32).reshape(2, WIDTH)
+        golden_to_file({"x": x}, {"y": (number + spoiled) * x}, folder / GOLDEN)
+        (folder / MANIFEST).write_text(_passport(folder).to_json())
+    return sorted(folder.iterdir())
 
 
 def _write_network(folder: Path, number: int) -> None:
