@@ -27,7 +27,7 @@ def mlflow_server(counterpart: Callable[[str], Path], tmp_path_factory: pytest.T
         counterpart("mlflow") / "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
         "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", folder / "files",
     ]  # fmt: skip
-    quiet = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    quiet = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             command, cwd=folder, env=quiet, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

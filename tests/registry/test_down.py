@@ -110,6 +110,17 @@ def test_an_address_that_is_none_is_told(new_model: NewModel) -> None:
         log_version(record_from_version(new_model()), Server("nonsense://x"))
 
 
+@pytest.mark.parametrize("where", ["nobody", "other"])
+def test_a_password_in_the_address_is_not_shown(
+    new_model: NewModel, where: str, request: pytest.FixtureRequest
+) -> None:
+    plain = request.getfixturevalue(where).uri
+    secret = Server(plain.replace("http://", "http://ann:sesame@"))
+    with pytest.raises(RegistryError, match=f"^{plain}: ") as caught:
+        log_version(record_from_version(new_model()), secret)
+    assert "sesame" not in str(caught.value)
+
+
 def test_no_promotion_fails_with_the_registry(new_model: NewModel, nobody: Server) -> None:
     model = new_model()
     said = follow_promotion(model, 1, nobody)

@@ -46,7 +46,7 @@ def aliases(server: Server, model: ModelFolder) -> dict[int, tuple[str, ...]]:
         return {one.version: one.aliases for one in registered_versions(client, model.name) if one.aliases}
 
 
-def test_the_champion_is_promoted_once_and_then_served_by(engineroom: Run, logged: ModelFolder) -> None:
+def test_the_champion_is_promoted_once_and_then_served(engineroom: Run, logged: ModelFolder) -> None:
     assert served_by(logged) == {"config.pbtxt": (3,)}
     status, said, problem = engineroom("registry", "follow", logged.name, "--once", "--offline")
     assert (status, problem) == (0, "")

@@ -56,7 +56,7 @@ class Follower:
         from engineroom.operate.versions import promote
 
         options = options_from(self.model, self.given)
-        why = self.given["why"] or f"the champion at {self.server.uri}"
+        why = self.given["why"] or f"the champion at {self.server.address}"
         request = request_from(f"promote {found.version}", {**self.given, "why": why})
         try:
             return told(promote(self.model, found.version, request, options), self.model.name, self.given["as_json"])

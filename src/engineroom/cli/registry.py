@@ -44,7 +44,7 @@ def log(name: str, version: int | None, alias: str | None, repository: Path | No
 
     record = record_from_version(model_of(name, repository), version)
     if how["dry_run"]:
-        click.echo(_would_log(record, mlflow, alias))
+        click.echo(_would_log(record, Server(mlflow).address, alias))
         return
     logged = log_version(record, Server(mlflow), alias or "")
     click.echo(json.dumps(asdict(logged), indent=2) if how["as_json"] else logged)
@@ -130,7 +130,7 @@ def record_build(model: "ModelFolder", uri: str, answers: bool = True) -> bool:
 
     version = model.latest or 0
     if not answers:
-        click.echo(not_recorded(model.name, version, f"{uri}: was not asked again."), err=True)
+        click.echo(not_recorded(model.name, version, f"{Server(uri).address}: was not asked again."), err=True)
         return False
     with watch(model.name)("record in MLflow"):
         logged, said = record_for(model, version, Server(uri))
@@ -153,9 +153,9 @@ def move_champion(model: "ModelFolder", version: int) -> None:
         click.echo(said, err=True)
 
 
-def _would_log(record: "Record", uri: str, alias: str | None) -> str:
+def _would_log(record: "Record", address: str, alias: str | None) -> str:
     lines = [
-        f"{record.model}: version {record.version} would be recorded at {uri}{f' as {alias}' if alias else ''}",
+        f"{record.model}: version {record.version} would be recorded at {address}{f' as {alias}' if alias else ''}",
         *(f"  parameter  {name}: {value}" for name, value in record.parameters.items()),
         *(f"  figure     {name}: {value:.6g}" for name, value in record.figures.items()),
         *(f"  file       {path.name}" for path in record.files),

@@ -74,7 +74,7 @@ class Patience:
             RegistryError: There is none.
         """
         if time.monotonic() > self.end_s:
-            raise RegistryError(f"{server.uri}: answers too slowly. What has not been sent yet can be sent later.")
+            raise RegistryError(f"{server.address}: answers too slowly. What has not been sent yet can be sent later.")
 
 
 def log_version(record: Record, server: Server, alias: str = "", patience: Patience | None = None) -> Logged:

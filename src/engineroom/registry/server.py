@@ -45,6 +45,12 @@ class Server:
 
     uri: str
 
+    @property
+    def address(self) -> str:
+        """The address as it may be shown and kept: without the name and password that may stand in it."""
+        scheme, separator, rest = self.uri.partition("://")
+        return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
     @contextlib.contextmanager
     def asked(self, settings: Mapping[str, str] = ASKING) -> Iterator["MlflowClient"]:
         """A client for some calls, which take `settings` where the environment does not say otherwise.
@@ -61,12 +67,13 @@ class Server:
                 from mlflow.exceptions import MlflowException
             except ImportError as error:
                 raise RegistryError(
-                    f'{self.uri}: MLflow\'s client is not installed ({error}). Run: pip install "engineroom[mlflow]"'
+                    f"{self.address}: MLflow's client is not installed ({error}). "
+                    'Run: pip install "engineroom[mlflow]"'
                 ) from error
             try:
                 yield MlflowClient(tracking_uri=self.uri)
             except (MlflowException, OSError, ImportError, ValueError) as error:
-                raise RegistryError(f"{self.uri}: {_reason(error)}") from error
+                raise RegistryError(f"{self.address}: {_reason(error, self)}") from error
 
 
 def server_from_environment() -> Server | None:
@@ -87,8 +94,8 @@ def _environment(settings: Mapping[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+def _reason(error: Exception, server: Server) -> str:
+    text = " ".join(str(error).replace(server.uri, server.address).split()) or type(error).__name__
     for sign, told in REASONS.items():
         if sign in text:
             return f"{told}. Is an MLflow server running there? {URI} or --mlflow names it."
