@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engineroom.project import Project
+from engineroom.repository.history import history
 from engineroom.repository.layout import ModelFolder
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +57,8 @@ def test_fix_writes_and_checks_again(engineroom: Callable[..., tuple[int, str, s
     model.config.write_text(good.replace("max_batch_size", "max_batchsize"))
     assert engineroom("config", "lint", "--fix")[0] == 0
     assert model.config.read_text() == good
+    (done,) = history(model)
+    assert (done.action, done.changes["config.pbtxt"].after) == ("lint --fix", good)
 
 
 def test_sarif_is_written(engineroom: Callable[..., tuple[int, str, str]], model: ModelFolder, tmp_path: Path) -> None:

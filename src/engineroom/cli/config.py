@@ -127,7 +127,7 @@ def _go(model: "ModelFolder", request: "Request", options: "Options", given: dic
     moved = {name: change for name, change in changes.items() if change.before != change.after}
     if not given["as_json"]:
         click.echo(diff(moved) if moved else f"{model.name}: the configuration stays as it is")
-        for line in _consequences(model, moved):
+        for line in (*_consequences(model, moved), *_warnings(model, moved, options)):
             click.echo(line)
     if given["dry_run"]:
         check(model, changes, options.recipe)
@@ -142,6 +142,15 @@ def _consequences(model: "ModelFolder", changes: Mapping[str, Any]) -> list[str]
     from engineroom.operate.consequences import consequences
 
     return [f"  {line}" for line in consequences(model, changes)]
+
+
+def _warnings(model: "ModelFolder", changes: Mapping[str, Any], options: "Options") -> list[str]:
+    """What the check warns of in the new texts; errors are refused later, with all of them."""
+    from engineroom.repository.lint.lint import lint_model
+
+    texts = {model.path / name: change.after for name, change in changes.items() if change.after is not None}
+    found = lint_model(model, recipe=options.recipe, texts=texts)
+    return [f"  {one.sentence}" for one in found if one.severity == "warning" and one.file in texts]
 
 
 def _edits(model: "ModelFolder", settings: tuple[str, ...], variant: str | None, given: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import nullcontext
 from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,19 +117,24 @@ def _recipe(model: "ModelFolder") -> "Recipe | None":
 def _fixed(world: "World", *, dry_run: bool, quiet: bool) -> "World":
     """Make the safe edits, or only show them; what is checked afterwards is what would stand there."""
     from engineroom.errors import RepositoryError
-    from engineroom.repository.files import exclusive
+    from engineroom.repository.history import Change, add, operator, record
+    from engineroom.repository.journal import held
     from engineroom.repository.lint.case import with_texts
     from engineroom.repository.lint.fix import fixed_texts
     from engineroom.repository.wiring import write
 
     try:
-        with exclusive(world.model.path):
+        with nullcontext() if dry_run else held(world.model, "lint --fix", operator()):
             fixed = fixed_texts(world)
             for path, (before, after) in fixed.items():
                 if not quiet:
                     click.echo(_diff(path, before, after), nl=False)
                 if not dry_run:
                     write(path, after)
+            if fixed and not dry_run:
+                names = {path: str(path.relative_to(world.model.path)) for path in fixed}
+                changes = {names[path]: Change(*texts) for path, texts in fixed.items()}
+                add(world.model, record("lint --fix", "written", changes=changes))
     except OSError as error:
         raise RepositoryError(f"{world.model.path}: cannot be written: {error}") from error
     return with_texts(world, {path: after for path, (_, after) in fixed.items()}) if dry_run else world
