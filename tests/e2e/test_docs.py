@@ -81,7 +81,7 @@ def test_make_targets_exist() -> None:
 
 @pytest.mark.parametrize(
     ("page", "command"),
-    [one for one in commands() if not one[1].startswith(tuple(NOT_RUN))],
+    [one for one in commands() if "--dry-run" in one[1] or not one[1].startswith(tuple(NOT_RUN))],
     ids=lambda text: text[:60],
 )
 def test_command_runs(page: str, command: str, server: None, tmp_path: Path) -> None:

@@ -46,6 +46,11 @@ def test_set_shows_what_it_needs_and_apply_makes_it_live(typed: Typed, floor) ->
     assert floor.control.configuration("tiny").dynamic_batching.max_queue_delay_microseconds == 0
 
 
+def test_what_the_check_warns_of_is_shown(typed: Typed) -> None:
+    status, out, _ = typed("config", "set", "tiny", "instance_group[0].count=64", "--dry-run")
+    assert (status, "cpu.pbtxt:22:3: warning ER" in out) == (0, True), out
+
+
 def test_the_history_tells_who_when_why(typed: Typed, floor) -> None:
     typed("config", "set", "tiny", "instance_group[0].count=2", "--by", "first@host", "--why", "more at once")
     _, out, _ = typed("config", "history", "tiny")
