@@ -48,7 +48,7 @@ def test_set_shows_what_it_needs_and_apply_makes_it_live(typed: Typed, floor) ->
 
 def test_what_the_check_warns_of_is_shown(typed: Typed) -> None:
     status, out, _ = typed("config", "set", "tiny", "instance_group[0].count=64", "--dry-run")
-    assert (status, "cpu.pbtxt:22:3: warning ER" in out) == (0, True), out
+    assert (status, "cpu.pbtxt:16:1: warning ER606" in out) == (0, True), out
 
 
 def test_the_history_tells_who_when_why(typed: Typed, floor) -> None:
