@@ -1,6 +1,7 @@
 """Stores that are missing, refuse, fail, stop half-way or hold nonsense: one clear error each, and nothing changed."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -373,3 +374,23 @@ def test_model_that_somebody_holds(pushed: Place, there: Repository, here: Repos
     with held(there.model("tiny"), "promote 3", "somebody@somewhere"), refused:
         pull(there, pushed.open(), PullOptions())
     assert pull(there, pushed.open(), PullOptions()).models[0].files == ("config.pbtxt",)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("az://models/path", "az://models/path: cannot "),
+        ("s3://models/path", "s3://models/path: cannot "),
+    ],
+    ids=["az", "s3"],
+)
+def test_credentials_that_are_not_there(tmp_path: Path, url: str, message: str) -> None:
+    """In a process of its own: what a library logs to the terminal would be seen there."""
+    named = ("AWS", "AZURE")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(named)}
+    environment |= {"AWS_EC2_METADATA_DISABLED": "true"}
+    command = [sys.executable, "-m", "engineroom", "pull", "--from", url, "--attempts", "1", "--repository", "here"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {message}")
+    assert "Traceback" not in done.stderr

@@ -1,5 +1,6 @@
 """From an address to a store: which library it needs, and how patient to be."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ LIBRARIES = {
     "abfss": "adlfs",
 }
 """Scheme of an address to the library that fsspec needs for it."""
+
+CHATTY = ("aiobotocore", "azure", "botocore", "gcsfs", "google", "s3fs")
+"""Loggers of the libraries below."""
 
 KNOWN = "a folder, file://, s3://, gs:// or az://"
 
@@ -71,6 +75,9 @@ def _bucket(address: str, library: str) -> Shelf:
         raise StoreError(
             f"{address}: needs {library}, which is not installed ({error}). Run: pip install 'engineroom[stores]'"
         ) from error
+    for name in CHATTY:
+        # Python prints warnings and tracebacks of loggers that nobody listens to: what they say comes as an error.
+        logging.getLogger(name).addHandler(logging.NullHandler())
     try:
         files, root = fsspec.core.url_to_fs(address, **_options(library))
     except Exception as error:

@@ -37,7 +37,7 @@ def failure(error: BaseException) -> Failure:
     statuses = [status for status in map(_status, chain) if status]
     if any(isinstance(one, FileNotFoundError) for one in chain) or 404 in statuses:
         return Failure("missing", told)
-    if any(isinstance(one, PermissionError) or _named(one, CREDENTIALS) for one in chain) or {401, 403} & {*statuses}:
+    if any(map(_refusal, chain)) or {401, 403} & {*statuses}:
         return Failure("refused", told)
     if any(status in BUSY or status >= 500 for status in statuses):
         return Failure("passing", told)
@@ -90,12 +90,19 @@ def _status(error: BaseException) -> int:
     return 0
 
 
+def _refusal(error: BaseException) -> bool:
+    if isinstance(error, PermissionError) or _named(error, CREDENTIALS):
+        return True
+    # gcsfs makes an OSError of a 403, and adlfs a ValueError of credentials that it does not find.
+    return str(error).startswith("Forbidden") or "with credentials" in str(error)
+
+
 def _of_the_network(error: BaseException) -> bool:
     if isinstance(error, (ConnectionError, TimeoutError)):
         return True
     if isinstance(error, OSError) and error.errno in (errno.EIO, errno.ENETUNREACH, errno.EHOSTUNREACH):
         return True
-    return any(type(one).__module__.startswith(LIBRARIES) for one in (error,)) or _named(error, ("Timeout",))
+    return type(error).__module__.startswith(LIBRARIES) or _named(error, ("Timeout",))
 
 
 def _named(error: BaseException, words: tuple[str, ...]) -> bool:
