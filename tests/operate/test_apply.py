@@ -1,5 +1,6 @@
 """A change goes live on a real Triton, or is taken back by itself."""
 
+import shutil
 import threading
 from dataclasses import replace
 
@@ -7,12 +8,30 @@ import numpy as np
 import pytest
 
 from engineroom.errors import ChangeTakenBack, EngineRoomError, ModelHeld, RepositoryError
-from engineroom.operate.apply import apply
+from engineroom.operate.apply import Options, apply
+from engineroom.operate.control import controls
 from engineroom.operate.plan import Request
 from engineroom.repository.history import history
 from engineroom.repository.journal import begin, held, pending
 from engineroom.repository.layout import GOLDEN, MANIFEST, ModelFolder
 from engineroom.repository.pbtxt.edit import edited
+from engineroom.serve.server import ServerOptions, running
+
+ENSEMBLE = """\
+name: "both"  # old
+platform: "ensemble"
+max_batch_size: 4
+input { name: "in" data_type: TYPE_FP32 dims: [8] }
+output { name: "out" data_type: TYPE_FP32 dims: [8] }
+ensemble_scheduling {
+  step {
+    model_name: "tiny"
+    model_version: -1
+    input_map { key: "x" value: "in" }
+    output_map { key: "y" value: "out" }
+  }
+}
+"""
 
 DELAY = "dynamic_batching.max_queue_delay_microseconds"
 
@@ -134,6 +153,44 @@ def test_without_a_server_the_files_alone_are_changed(floor) -> None:
     done = apply(floor.model, setting(floor.model, DELAY, "300"), replace(floor.options, servers=()))
     assert done.outcome == "written"
     assert floor.control.configuration("tiny").dynamic_batching.max_queue_delay_microseconds == 0
+
+
+def test_every_server_of_a_repository_is_changed_and_one_that_refuses_takes_all_back(floor) -> None:
+    key = "--http-restricted-api=model-repository:admin-key=secret"
+    with running(ServerOptions(floor.model.path.parent, arguments=(key,))) as second:
+        first, other = controls(floor.model.path.parent, (), {})
+        assert (first.http, other.http) == (floor.server.http, second.http)
+        other = replace(other, headers={"admin-key": "secret"})
+        done = apply(floor.model, setting(floor.model, DELAY, "200"), Options((first, other), observe_s=0))
+        assert done.servers == (str(first), str(other))
+        for one in (first, other):
+            assert one.configuration("tiny").dynamic_batching.max_queue_delay_microseconds == 200
+        locked_out = Options((first, replace(other, headers={})), observe_s=0, rehearse=False)
+        with pytest.raises(ChangeTakenBack, match="taken back, what was before stands again"):
+            apply(floor.model, setting(floor.model, DELAY, "900"), locked_out)
+        for one in (first, other):
+            assert one.configuration("tiny").dynamic_batching.max_queue_delay_microseconds == 200
+        assert "200" in floor.model.cpu_config.read_text()
+
+
+def test_an_ensemble_is_rehearsed_and_changed(floor) -> None:
+    ensemble = ModelFolder(floor.model.path.parent / "both")
+    ensemble.version(1).mkdir(parents=True)
+    ensemble.config.write_text(ENSEMBLE)
+    try:
+        floor.control.load("both")
+        change = Request("apply", lambda texts: {path: text.replace("# old", "# new") for path, text in texts.items()})
+        done = apply(ensemble, change, floor.options)
+        assert (done.outcome, done.unproven) == ("applied", (1,))
+        assert "# new" in ensemble.config.read_text()
+        broken = Request(
+            "apply", lambda texts: {path: text.replace('"tiny"', '"nobody"') for path, text in texts.items()}
+        )
+        with pytest.raises(RepositoryError, match="nobody"):
+            apply(ensemble, broken, floor.options)
+    finally:
+        floor.control.unload("both")
+        shutil.rmtree(ensemble.path)
 
 
 @pytest.fixture

@@ -108,6 +108,13 @@ def test_what_cannot_be_done_is_said_in_a_sentence(typed: Typed, floor, words, s
     assert not pending(floor.model)
 
 
+def test_a_configuration_in_another_encoding_is_named_and_left(typed: Typed, floor) -> None:
+    floor.model.cpu_config.write_bytes("name: 'tiny'".encode("utf-16"))
+    status, _, err = typed("config", "set", "tiny", "max_batch_size=2")
+    assert (status, "cpu.pbtxt: cannot be read: 'utf-8' codec" in err) == (1, True), err
+    assert floor.model.cpu_config.read_bytes().decode("utf-16") == "name: 'tiny'"
+
+
 def test_who_comes_second_is_told(typed: Typed, floor) -> None:
     with held(floor.model, "promote 2", "first@host"):
         status, _, err = typed("config", "set", "tiny", "instance_group[0].count=2")

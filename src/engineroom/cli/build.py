@@ -122,7 +122,7 @@ def _built(recipe: Recipe, project: Project, options: "BuildOptions") -> tuple["
     from engineroom.compile.pipeline import build as build_one
 
     report = build_one(recipe, project, options, watch(recipe.name))
-    return report, partial(_print, report)
+    return report, partial(_print, report, project)
 
 
 def _explained(recipe: Recipe, project: Project, options: "BuildOptions") -> tuple["Explanation", Callable[[], None]]:
@@ -139,15 +139,35 @@ def _print_explanation(told: "Explanation") -> None:
         click.echo(f"  {one.stage:{width}}  {one.verdict}{': ' if one.why else ''}{one.why}")
 
 
-def _print(report: "BuildReport") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
+def _print(report: "BuildReport", project: Project) -> None:
     if report.up_to_date:
         click.echo(f"{report.model}: version {report.version} is up to date. --force builds it again.")
         for stage in report.stages:
             click.echo(stage.note)
-        return
+    else:
+        _print_table(report)
+    if waiting := _waiting(report, project):
+        click.echo(waiting)
+
+
+def _waiting(report: "BuildReport", project: Project) -> str:
+    """How a version goes live that the configurations do not serve; empty where they serve it."""
+    from engineroom.repository.layout import Repository
+    from engineroom.repository.policy import current_version
+
+    served = current_version(Repository(project.repository).model(report.model))
+    if served in (None, report.version):
+        return ""
+    return (
+        f"{report.model}: the configurations serve version {served}. To serve version {report.version}: "
+        f"engineroom models promote {report.model} {report.version}"
+    )
+
+
+def _print_table(report: "BuildReport") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(title=f"{report.model}: version {report.version} published", title_justify="left", title_style="bold")
     for heading in (
         "stage",
