@@ -1,5 +1,6 @@
 """Logging versions to a real MLflow server."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -125,6 +126,18 @@ def test_the_command_logs_the_newest_version(engineroom: Run, server: Server, ne
     status, said, _ = engineroom("registry", "log", model.name, "1", "--dry-run")
     assert said.startswith(f"{model.name}: version 1 would be recorded at {server.uri}\n")
     assert [one.version for one in known(server, model.name)] == [2]
+
+
+def test_a_build_logs_itself_once(engineroom: Run, server: Server, tiny_project: Project) -> None:
+    text = (tiny_project.recipes / "tiny.py").read_text().replace('name="tiny"', 'name="logged"')
+    (tiny_project.recipes / "logged.py").write_text(text)
+    first, second = (engineroom("build", "logged", "--target", "openvino", "--json") for _ in range(2))
+    assert (first[0], second[0]) == (0, 0)
+    assert first[2].endswith("logged: version 1 recorded in MLflow, as version 1, challenger\n")
+    assert "recorded" not in second[2]
+    assert json.loads(first[1])[0]["version"] == 1
+    (one,) = known(server, "logged")
+    assert run_of(server, one).data.params["command"] == "engineroom build logged --target openvino"
 
 
 def test_nothing_of_mlflow_reaches_the_terminal(server: Server, new_model: NewModel) -> None:
