@@ -71,6 +71,13 @@ def test_build_from_the_cache_says_so(engineroom: Run, tiny_project: Project) ->
     assert "openvino f32: " in out
 
 
+def test_build_beside_a_pinned_version_says_how_it_goes_live(engineroom: Run, tiny_project: Project) -> None:
+    assert engineroom("models", "promote", "tiny", "1", "--offline")[0] == 0
+    status, out, _ = engineroom("build", "tiny", "--target", "openvino", "--force")
+    assert status == 0
+    assert "tiny: the configurations serve version 1. To serve version 2: engineroom models promote tiny 2" in out
+
+
 def test_explanation_names_what_changed(engineroom: Run, tiny_project: Project) -> None:
     edit(tiny_project, "manual_seed(0)", "manual_seed(1)")
     code, out, err = engineroom("build", "tiny", "--explain", "--target", "openvino")
