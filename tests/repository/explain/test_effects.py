@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from engineroom.repository.explain.effects import changes
-from engineroom.repository.explain.outlook import BETTER, SAME, WORSE, Trend, most
+from engineroom.repository.explain.outlook import BETTER, EITHER, SAME, WORSE, Trend, most
 
 ON_GPU = """
 name: "tiny"
@@ -46,8 +46,9 @@ def test_with_another_change_instances_share_the_cores_anew(changes_of):
     ("old", "new", "busy"),
     [
         ("count: 1", "count: 2", BETTER),
-        ("dynamic_batching { }", "", WORSE),
-        ("dynamic_batching { }", "dynamic_batching { max_queue_delay_microseconds: 500 }", SAME),
+        ("dynamic_batching { }", "", EITHER),
+        ("dynamic_batching { }", "dynamic_batching { max_queue_delay_microseconds: 500 }", EITHER),
+        ("batching { }", "batching { default_queue_policy { max_queue_size: 3 } }", Trend("either", "either", "down")),
         ("batching { }", "batching { default_queue_policy { max_queue_size: 8 } }", Trend("same", "down", "down")),
         ("batching { }", "batching { preserve_ordering: true }", Trend("same", "either", "up")),
         ("", 'metric_tags { key: "team" value: "vision" }', SAME),
@@ -57,11 +58,28 @@ def test_figures_move_under_load(changes_of, old, new, busy):
     assert changes_of(old, new)[0].busy == busy
 
 
+def test_batches_pay_for_small_models_and_on_gpus(changes_of, facts):
+    small = replace(facts, footprint=replace(facts.footprint, all_elements=1000))
+    assert only(changes_of("dynamic_batching { }", "", facts=small)).busy == WORSE
+    assert only(changes_of("dynamic_batching { }", "", base=ON_GPU)).busy == WORSE
+
+
+def test_a_small_model_promises_nothing_of_more_instances(changes_of, facts):
+    small = replace(facts, footprint=replace(facts.footprint, all_elements=1000))
+    assert only(changes_of("count: 1", "count: 2", facts=small)).busy == EITHER
+
+
 def test_a_delay_costs_a_lone_request_what_it_says_and_compares_it_with_the_promise(changes_of):
     change = only(changes_of("batching { }", "batching { max_queue_delay_microseconds: 5000 }"))
     assert change.quiet == Trend("down", "up", "up")
     assert "fewer than 4 rows waiting waits up to 5 ms for company, 5% of the 100 ms" in change.does
-    assert change.latency == "rises when quiet, stays when busy"
+    assert change.latency == "rises when quiet, depends when busy"
+
+
+def test_a_queue_too_short_for_a_batch_makes_every_batch_wait(changes_of):
+    queue = "default_queue_policy { max_queue_size: 3 } max_queue_delay_microseconds: 5000"
+    delay, _ = changes_of("batching { }", f"batching {{ {queue} }}")
+    assert "The queue takes 3 requests: with one row in each, every batch waits" in delay.does
 
 
 def test_a_shorter_delay_gives_it_back(changes_of, base):

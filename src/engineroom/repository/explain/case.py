@@ -7,7 +7,7 @@ from engineroom.repository.config import backend_of
 from engineroom.repository.explain.compare import Difference
 from engineroom.repository.explain.facts import Facts
 from engineroom.repository.explain.figures import parameter
-from engineroom.repository.explain.memory import instances
+from engineroom.repository.explain.memory import QUICK_ELEMENTS, USUAL, instances
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,12 @@ class Case:
     def numbers(self) -> tuple[int, int]:
         """Both values as numbers; 0 where one is not set."""
         return int(self.before or 0), int(self.after or 0)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the model is known to be so small that a batch costs less than its requests do around it."""
+        graph = self.facts.footprint
+        return graph is not None and graph.all_elements * USUAL <= QUICK_ELEMENTS
 
     @property
     def backend(self) -> str:

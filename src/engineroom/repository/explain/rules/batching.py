@@ -11,18 +11,13 @@ FELT_US = 50
 
 
 def _batching(case: Case) -> Outlook:
-    gathered = f"up to {largest_formed(case.new if case.after else case.old)} rows"
-    if case.after:
-        return Outlook(
-            f"Requests that wait are answered together, {gathered} in a batch. One request alone gains nothing.",
-            SAME,
-            BETTER,
-        )
-    return Outlook(
-        f"Every request runs alone: the batches of {gathered} are no longer formed, and waiting requests pay for it.",
-        SAME,
-        WORSE,
-    )
+    rows = largest_formed(case.new if case.after else case.old)
+    told = f"Requests that wait are answered together, up to {rows} rows in a batch. One request alone gains nothing."
+    if not case.after:
+        told = f"Every request runs alone: batches of up to {rows} rows are no longer formed."
+    if case.backend == "tensorrt" or case.is_small:
+        return Outlook(told, SAME, BETTER if case.after else WORSE)
+    return Outlook(f"{told} A heavy model on a CPU may gain nothing from batches: measure.", SAME, EITHER)
 
 
 def _delay(case: Case) -> Outlook:
@@ -37,8 +32,8 @@ def _delay(case: Case) -> Outlook:
     quiet = Trend("down", "up", "up") if after > before else Trend("up", "down", "down")
     if after and 0 < room < full:
         told += f" The queue takes {counted(room, 'request')}: with one row in each, every batch waits, whoever calls."
-        return Outlook(told, quiet, EITHER)
-    return Outlook(told, quiet, SAME)
+    # Callers seldom keep a batch's worth waiting all the time: then a delay fills batches, or wastes an instance.
+    return Outlook(told, quiet, EITHER)
 
 
 def _waits(delay_us: int) -> str:

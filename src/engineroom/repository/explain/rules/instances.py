@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from engineroom.repository.explain.case import Case, threads
 from engineroom.repository.explain.figures import counted
-from engineroom.repository.explain.memory import QUICK_ELEMENTS, USUAL, instances
+from engineroom.repository.explain.memory import instances
 from engineroom.repository.explain.outlook import BETTER, EITHER, SAME, WORSE, Direction, Outlook, Trend
 
 
@@ -26,7 +26,7 @@ def _on_cpu(case: Case, before: int, after: int) -> Outlook:
             f" Triton updates the running model, and every instance keeps the threads of the last full load: "
             f"{kept} each, not {shared}, until the model is unloaded or the server restarts."
         )
-    if _is_small(case):
+    if case.is_small:
         return Outlook(f"{told} A batch takes less time than its requests cost around it: measure.", SAME, EITHER)
     busy = _direction(min(before * kept, facts.cores), min(after * now, facts.cores), before, after, facts.cores)
     return Outlook(told, _alone(kept, now), busy)
@@ -39,11 +39,6 @@ def _direction(used: int, used_now: int, before: int, after: int, cores: int) ->
     if min(before, after) >= cores:
         return Trend("same", "either", "either")
     return BETTER if after > before else WORSE
-
-
-def _is_small(case: Case) -> bool:
-    graph = case.facts.footprint
-    return graph is not None and graph.all_elements * USUAL <= QUICK_ELEMENTS
 
 
 def _alone(before: int, after: int) -> Trend:

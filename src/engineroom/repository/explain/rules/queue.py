@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from engineroom.repository.explain.case import Case, promise
+from engineroom.repository.explain.case import Case, largest_formed, promise
 from engineroom.repository.explain.figures import counted, time_said
+from engineroom.repository.explain.memory import instances
 from engineroom.repository.explain.outlook import SAME, Outlook, Trend
 
 SHORTER = Trend("same", "down", "down")
@@ -23,10 +24,15 @@ def _size(case: Case) -> Outlook:
         f"At most {counted(after, 'request')} may wait; one more is refused at once, and nobody waits for more "
         f"than {after} others."
     )
+    if after < instances(case.new) * largest_formed(case.new):
+        told += " That is less than all instances take in one round: batches stay smaller."
+        busy = Trend("either", "either", "down" if not before or after < before else "either")
+    else:
+        busy = SHORTER if not before or after < before else Trend("same", "up", "up")
     return Outlook(
         told,
         SAME,
-        SHORTER if not before or after < before else Trend("same", "up", "up"),
+        busy,
         callers="Under overload a request may be refused (UNAVAILABLE): try again later, or elsewhere.",
     )
 
@@ -39,7 +45,7 @@ def _timeout(case: Case) -> Outlook:
     then = "is refused" if rejected else "goes behind all others"
     told = f"A request that has waited {time_said(after)} {then}{promise(case.facts, after)}."
     callers = "Under overload a request may be refused (UNAVAILABLE, timeout expired)." if rejected else ""
-    busy = SHORTER if not before or after < before else Trend("same", "up", "up")
+    busy = Trend("either", "down", "down") if not before or after < before else Trend("either", "up", "up")
     # Put behind the others, the ones that waited longest wait longer still.
     return Outlook(told, SAME, busy if rejected else Trend("same", "either", "up"), callers=callers)
 
