@@ -58,6 +58,15 @@ def test_a_setting_goes_live_and_everything_else_stays(floor) -> None:
     assert not pending(floor.model)
 
 
+def test_instances_are_started_anew_as_after_a_restart(floor) -> None:
+    with floor.control.client() as client:
+        for _ in range(20):
+            client.infer("tiny", {"x": np.ones((1, 8), np.float32)})
+    apply(floor.model, setting(floor.model, "instance_group[0].count", "2"), floor.options)
+    # What was changed in place would have kept its counts.
+    assert floor.control.statistics("tiny")[3]["inference_count"] == 2
+
+
 def test_an_error_is_refused_before_anything_happens(floor) -> None:
     before = floor.model.cpu_config.read_text()
     with pytest.raises(RepositoryError, match=r"the new configuration has 1 error, nothing was changed:\n.*cpu.pbtxt:"):

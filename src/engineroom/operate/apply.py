@@ -5,7 +5,8 @@ proven with golden inputs through the wire. Where a step fails, the texts before
 them. Callers are answered throughout: Triton serves what it served until the new is ready.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 
@@ -24,10 +25,12 @@ from engineroom.operate.plan import Request, check, planned, served
 from engineroom.operate.rehearsal import rehearse
 from engineroom.operate.told import told
 from engineroom.recipe import Recipe
+from engineroom.repository.config import backend_of, config_from_text
 from engineroom.repository.golden import golden_from_file
-from engineroom.repository.history import Effect, Outcome, Record, record
+from engineroom.repository.history import Change, Effect, Outcome, Record, record
 from engineroom.repository.journal import begin, finish, held, recover, restore, write_texts
 from engineroom.repository.layout import GOLDEN, ModelFolder
+from engineroom.repository.policy import served_versions
 
 Show = Callable[[str], AbstractContextManager[None]]
 """Shows a step for as long as it runs: `with show("rehearse"): ...`."""
@@ -119,6 +122,7 @@ def _live(model: ModelFolder, unproven: Record, options: Options) -> tuple[int, 
     silent: set[int] = set()
     try:
         write_texts(model, unproven.changes)
+        touch(model, unproven.changes)
         for server in options.servers:
             with options.show(f"load and prove on {server}"):
                 server.load(model.name)
@@ -126,6 +130,28 @@ def _live(model: ModelFolder, unproven: Record, options: Options) -> tuple[int, 
     except (EngineRoomError, OSError) as error:
         raise _taken_back(model, unproven, options, error) from error
     return tuple(sorted(silent))
+
+
+def touch(model: ModelFolder, changes: Mapping[str, Change]) -> None:
+    """Have the next load start every copy of a model anew, where its backend needs that.
+
+    Where only the instances change, Triton adds or ends copies of the running model. Those of our OpenVINO backend
+    share the cores out when they start, so the ones that stay would keep too few threads, or too many. A version whose
+    files look changed is loaded as after a restart.
+
+    Args:
+        model: The model.
+        changes: Its configurations, by path inside the model's folder.
+
+    Raises:
+        OSError: A version cannot be touched.
+    """
+    texts = [text for change in changes.values() for text in (change.before, change.after) if text is not None]
+    configs = [config_from_text(text, model.path, unknown=True) for text in texts]
+    if any(backend_of(config) == "openvino" for config in configs):
+        for version in {version for config in configs for version in served_versions(config, model.versions)}:
+            for path in sorted(model.version(version).iterdir())[:1]:
+                os.utime(path)
 
 
 def _rehearsed(model: ModelFolder, unproven: Record, options: Options) -> None:
@@ -153,6 +179,7 @@ def _refused(model: ModelFolder, unproven: Record, error: EngineRoomError) -> Ch
 
 def _taken_back(model: ModelFolder, unproven: Record, options: Options, error: Exception) -> ChangeTakenBack:
     restore(model, unproven.changes)
+    touch(model, unproven.changes)
     told = [str(error)]
     for server in options.servers:
         with options.show(f"take back on {server}"):
