@@ -99,8 +99,8 @@ def counterpart() -> Counterpart:
             if not (place / "complete").exists():
                 shutil.rmtree(place, ignore_errors=True)
                 subprocess.run([sys.executable, "-m", "venv", place], check=True)
-                pip = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps", "-r", pins]
-                subprocess.run(pip, check=True)
+                pip = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps"]
+                subprocess.run([*pip, "-r", pins], check=True)
                 (place / "complete").touch()
         return place / "bin"
 
