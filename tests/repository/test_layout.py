@@ -10,11 +10,23 @@ from engineroom.repository.layout import ModelFolder, Repository
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
-    """`a` has versions 2 and 10, `b` a configuration alone, `notes` neither."""
-    for folder in ("a/2", "a/10", "a/configs", "a/03", "a/.staging-7", "a/old", "a/-1", "b/configs", "notes"):
+    """`a` has versions 2 and 10, `b` a configuration alone, `notes` neither; a rehearsal of `a` was left behind."""
+    for folder in (
+        "a/2",
+        "a/10",
+        "a/configs",
+        "a/03",
+        "a/.staging-7",
+        "a/old",
+        "a/-1",
+        "b/configs",
+        "notes",
+        ".rehearsal-a-7/2",
+    ):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "a" / "11").write_text("a file is no version")
-    (tmp_path / "a" / "config.pbtxt").write_text("")
+    for name in ("a", ".rehearsal-a-7"):
+        (tmp_path / name / "config.pbtxt").write_text("")
     (tmp_path / "b" / "configs" / "cpu.pbtxt").write_text("")
     (tmp_path / "README").write_text("")
     return Repository(tmp_path)

@@ -93,10 +93,11 @@ class Repository:
 
     @property
     def models(self) -> tuple[ModelFolder, ...]:
-        """Every model with a configuration, by name."""
+        """Every model with a configuration, by name. Hidden folders are not models: a rehearsal lies in one."""
         if not self.path.is_dir():
             return ()
-        folders = (ModelFolder(folder) for folder in sorted(self.path.iterdir()) if folder.is_dir())
+        names = (folder for folder in sorted(self.path.iterdir()) if folder.is_dir() and folder.name[0] != ".")
+        folders = (ModelFolder(folder) for folder in names)
         return tuple(folder for folder in folders if folder.config.exists() or folder.cpu_config.exists())
 
     def published(self, names: tuple[str, ...] = ()) -> tuple[ModelFolder, ...]:
