@@ -17,6 +17,7 @@ from engineroom.errors import RepositoryError
 from engineroom.repository.documents import known
 from engineroom.repository.files import sync_folder
 from engineroom.repository.layout import ModelFolder
+from engineroom.repository.wiring import read
 
 HISTORY = "history.jsonl"
 """Name of the file, in the model's folder."""
@@ -214,6 +215,4 @@ def texts_of(model: ModelFolder) -> dict[Path, str]:
     Raises:
         RepositoryError: One cannot be read.
     """
-    from engineroom.repository.wiring import read
-
     return {path: read(path) for path in model.configs}
