@@ -55,7 +55,7 @@ def test_list_tells_programs_everything(repository: Path) -> None:
 def test_list_tells_people_the_latest_in_full_and_the_rest_in_a_line(repository: Path) -> None:
     read_json("models", "engines", "done", "--repository", repository, *RTX)
     lines = run("models", "list", "--repository", repository).stdout.splitlines()
-    assert lines[:2] == ["done", "  version 2: built 2026-01-01T00:00:00+00:00"]
+    assert lines[:2] == ["done", "  version 2: built 2026-01-01T00:00:00+00:00, served"]
     assert lines[2].split()[:2] == ["openvino", "model.xml"]
     assert lines[3].strip() == "openvino f32: 0 times fp16 rounding, max 0, cosine 1.00000"
     assert lines[4].split()[:2] == ["tensorrt-rtx:sm89", "model.rtx-sm89.plan"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from engineroom.errors import RepositoryError
 from engineroom.repository.config import config_from_text
@@ -19,7 +20,7 @@ def consequences(model: ModelFolder, changes: Mapping[str, Change]) -> list[str]
     from engineroom.repository.explain.effects import changes as effects
     from engineroom.repository.explain.facts import facts_from_folder
 
-    facts, sentences = facts_from_folder(model), []
+    facts, sentences = replace(facts_from_folder(model), anew=True), []
     for name, change in changes.items():
         path = model.path / name
         with suppress(RepositoryError):

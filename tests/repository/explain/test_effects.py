@@ -1,10 +1,13 @@
 """What is foreseen of a change."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from engineroom.repository.config import config_from_text
 from engineroom.repository.explain.effects import changes
+from engineroom.repository.explain.facts import Facts
 from engineroom.repository.explain.outlook import BETTER, EITHER, SAME, WORSE, Trend, most
 
 ON_GPU = """
@@ -163,3 +166,11 @@ def test_one_line_says_all_of_it(changes_of):
     change = only(changes_of("max_batch_size: 4", "max_batch_size: 2"))
     for part in ("max_batch_size: 4 -> 2", "needs a reload", "host memory -", "throughput", "Callers:"):
         assert part in change.sentence
+
+
+def test_where_every_instance_starts_anew_the_threads_are_shared_out() -> None:
+    before = config_from_text('backend: "openvino" instance_group { count: 2 kind: KIND_CPU }', Path("a"))
+    after = config_from_text('backend: "openvino" instance_group { count: 1 kind: KIND_CPU }', Path("a"))
+    for anew, needs, told in ((False, "update", "1 instance x 1 thread"), (True, "reload", "1 instance x 2 threads")):
+        (change,) = changes(before, after, facts=Facts(cores=2, anew=anew))
+        assert (change.needs, change.does.startswith(told)) == (needs, True), change.does

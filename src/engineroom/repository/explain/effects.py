@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from engineroom.repository.config import backend_of
 from engineroom.repository.explain.case import Case
 from engineroom.repository.explain.compare import Difference, differences
 from engineroom.repository.explain.facts import Facts
@@ -36,10 +37,11 @@ def changes(
     facts = facts or Facts(passport)
     found = differences(before, after)
     tops = {one.path.partition(".")[0].partition("[")[0] for one in found}
-    usual: Needs = "update" if tops <= IN_PLACE else "reload"
+    in_place = tops <= IN_PLACE and not (facts.anew and backend_of(after) == "openvino")
+    usual: Needs = "update" if in_place else "reload"
     memory = _memory(before, after, found, facts)
     return tuple(
-        _change(one, outlook(Case(one, before, after, facts, usual == "update")), usual, memory[index])
+        _change(one, outlook(Case(one, before, after, facts, in_place)), usual, memory[index])
         for index, one in enumerate(found)
     )
 

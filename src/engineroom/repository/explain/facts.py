@@ -28,6 +28,7 @@ class Facts:
         cores: Cores of the machine that serves.
         amx: Whether they multiply bf16 in hardware.
         folder: The model's folder, to look for files in.
+        anew: Every instance of an OpenVINO model starts anew, as `config apply` sees to.
     """
 
     passport: Passport | None = None
@@ -37,6 +38,7 @@ class Facts:
     cores: int = field(default_factory=cores)
     amx: bool = field(default_factory=has_amx)
     folder: Path | None = None
+    anew: bool = False
 
     @property
     def shapes(self) -> dict[str, Shapes]:

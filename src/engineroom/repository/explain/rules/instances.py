@@ -24,7 +24,7 @@ def _on_cpu(case: Case, before: int, after: int) -> Outlook:
     if case.in_place and kept != shared:
         told += (
             f" Triton updates the running model, and every instance keeps the threads of the last full load: "
-            f"{kept} each, not {shared}, until the model is unloaded or the server restarts."
+            f"{kept} each, not {shared}. `config apply` has all of them start anew."
         )
     if case.is_small:
         return Outlook(f"{told} A batch takes less time than its requests cost around it: measure.", SAME, EITHER)
