@@ -4,7 +4,8 @@ from tritonclient.grpc import service_pb2
 
 from engineroom.client.transport import address_from_url
 from engineroom.errors import BadInput, InferenceFailed
-from engineroom.load.locust_wire import connect, requests_from_golden
+from engineroom.load.locust_wire import connect
+from engineroom.load.prepared import requests_from_golden
 from engineroom.repository.golden import Golden
 
 

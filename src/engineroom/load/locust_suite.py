@@ -14,7 +14,8 @@ import click
 from engineroom.errors import BadInput, EngineRoomError, LoadError
 from engineroom.load.conditions import conditions_of_now
 from engineroom.load.locust_options import SuiteOptions, add_options, options_from_locust
-from engineroom.load.locust_wire import Caller, Request, connect, requests_from_golden
+from engineroom.load.locust_wire import Caller, connect
+from engineroom.load.prepared import Request, requests_from_golden
 from engineroom.load.result import LoadResult, Offered, results_to_file
 from engineroom.load.samples import Recorder, Samples, latency_from_samples, samples_to_file
 from engineroom.load.served import ServedModel, Spent, address_from_options, served_model, time_spent

@@ -1,52 +1,12 @@
-"""Sending prepared requests with as little work as is honest.
+"""Locust's connections: prepared requests out, answers in. Each waits within its own greenlet."""
 
-Neither `tritonclient`'s `infer` nor our own client is used for the requests themselves: both build and serialise the
-message for every call, and the load generator shares its machine with the server more often than not. Here a request
-is serialised once and sent many times; every answer is parsed, and compared with its golden answer.
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
-from engineroom.client.check import checked
 from engineroom.client.transport import Address
-from engineroom.errors import GoldenMismatch, InferenceFailed
-from engineroom.load.served import ServedModel
-from engineroom.repository.golden import Golden
-
-METHOD = "/inference.GRPCInferenceService/ModelInfer"
-"""The inference call of the KServe v2 protocol, which Triton speaks."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """One request, ready to be sent any number of times.
-
-    Attributes:
-        model: The model's name.
-        rows: Its batch size.
-        body: What goes over the wire.
-        json_bytes: HTTP alone: length of the JSON part of the body, before the binary tensors.
-        golden: What was asked, and what must be answered.
-    """
-
-    model: str
-    rows: int
-    body: bytes
-    json_bytes: int | None
-    golden: Golden
-
-    def mismatch(self, answer: Mapping[str, npt.NDArray[Any]]) -> GoldenMismatch | None:
-        """What is wrong with an answer; None where it is right."""
-        try:
-            self.golden.check(answer)
-        except GoldenMismatch as error:
-            return error
-        return None
+from engineroom.errors import InferenceFailed
+from engineroom.load.prepared import METHOD, Request, arrays_from_grpc, arrays_from_http
 
 
 class Caller(Protocol):
@@ -64,48 +24,6 @@ class Caller(Protocol):
 
     def close(self) -> None:
         """Give the connection back."""
-
-
-def requests_from_golden(golden: Golden, served: ServedModel, rows: int) -> tuple[Request, ...]:
-    """Prepare one request for every golden row to begin with, so that neighbours differ.
-
-    Args:
-        golden: Inputs and answers.
-        served: The model that takes them.
-        rows: Batch size of a request.
-
-    Raises:
-        BadInput: The golden inputs are not what the model takes.
-    """
-    checked(served.metadata, golden.batch(0, rows).inputs)
-    batches = [golden.batch(start, rows) for start in range(golden.rows)]
-    if served.address.scheme == "grpc":
-        return tuple(Request(golden.model, rows, _grpc_body(batch), None, batch) for batch in batches)
-    return tuple(Request(golden.model, rows, *_http_body(batch), batch) for batch in batches)
-
-
-def _grpc_body(batch: Golden) -> bytes:
-    from tritonclient.grpc import service_pb2
-    from tritonclient.utils import np_to_triton_dtype
-
-    message = service_pb2.ModelInferRequest(model_name=batch.model)
-    for name, array in batch.inputs.items():
-        message.inputs.add(name=name, datatype=np_to_triton_dtype(array.dtype), shape=array.shape)
-        message.raw_input_contents.append(array.tobytes())
-    body: bytes = message.SerializeToString()
-    return body
-
-
-def _http_body(batch: Golden) -> tuple[bytes, int | None]:
-    from tritonclient.http import InferenceServerClient, InferInput
-    from tritonclient.utils import np_to_triton_dtype
-
-    inputs = []
-    for name, array in batch.inputs.items():
-        inputs.append(InferInput(name, array.shape, np_to_triton_dtype(array.dtype)))
-        inputs[-1].set_data_from_numpy(array, binary_data=True)
-    body, json_bytes = InferenceServerClient.generate_request_body(inputs)
-    return bytes(body), json_bytes
 
 
 def connect(address: Address, timeout_s: float) -> Caller:
@@ -139,16 +57,11 @@ class GrpcCaller:
 
     def send(self, request: Request) -> dict[str, npt.NDArray[Any]]:
         """Send the serialised message, and view the answer's tensors as arrays."""
-        from tritonclient.utils import triton_to_np_dtype
-
         try:
             answer = self._infer(request.body, timeout=self._timeout_s)
         except self._error as error:
             raise InferenceFailed(f"{request.model}: {error.code().name}: {error.details()}") from error
-        return {
-            tensor.name: np.frombuffer(raw, triton_to_np_dtype(tensor.datatype)).reshape(tensor.shape)
-            for tensor, raw in zip(answer.outputs, answer.raw_output_contents, strict=True)
-        }
+        return arrays_from_grpc(answer)
 
     def close(self) -> None:
         """Close the channel."""
@@ -167,8 +80,6 @@ class HttpCaller:
 
     def send(self, request: Request) -> dict[str, npt.NDArray[Any]]:
         """Post the prepared body, and view the answer's tensors as arrays."""
-        from tritonclient.http import InferenceServerClient
-
         headers = {"Inference-Header-Content-Length": str(request.json_bytes)}
         try:
             response = self._client.post(f"/v2/models/{request.model}/infer", body=request.body, headers=headers)
@@ -180,8 +91,7 @@ class HttpCaller:
                 f"{request.model}: HTTP {response.status_code}: {body[:200].decode(errors='replace')}"
             )
         length = response.get("inference-header-content-length")
-        result = InferenceServerClient.parse_response_body(body, header_length=int(length) if length else None)
-        return {output["name"]: result.as_numpy(output["name"]) for output in result.get_response()["outputs"]}
+        return arrays_from_http(body, int(length) if length else None)
 
     def close(self) -> None:
         """Close the connection."""
