@@ -32,8 +32,10 @@ it without a traceback and exits with 1.
     │   ├── ServerUnavailable    nobody answers at the address
     │   ├── DeadlineExceeded     the answer did not come in time
     │   └── InferenceFailed      the server answered with an error of its own
+    │       └── Rejected         its queue is full, or kept the request too long
     └── LoadError                a measurement could not be made
         ├── ToolMissing          perf_analyzer or Locust is not usable here
+        ├── GeneratorLimited     the load generator was the limit: the figures would be its own
         └── ThresholdMissed      the measurement was made, and missed its threshold
 """
 
@@ -161,7 +163,7 @@ class ModelNotFound(CallError):
 
 
 class ServerUnavailable(CallError):
-    """Nobody answers at the address."""
+    """Nobody answers at the address, or the server there is only starting or ending."""
 
 
 class DeadlineExceeded(CallError):
@@ -172,12 +174,29 @@ class InferenceFailed(CallError):
     """The server answered with an error of its own."""
 
 
+class Rejected(InferenceFailed):
+    """The server is there, and will not take the request now: its queue is full, or kept the request too long.
+
+    Attributes:
+        retry_after_s: Seconds after which the server, or what stands before it, wants to be asked again; None where
+            it did not say.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class LoadError(EngineRoomError):
     """A measurement could not be made."""
 
 
 class ToolMissing(LoadError):
     """A measuring tool is not installed, or only as a placeholder."""
+
+
+class GeneratorLimited(LoadError):
+    """The load generator, not the server, was the limit; its figures are not published."""
 
 
 class ThresholdMissed(LoadError):

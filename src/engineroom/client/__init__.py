@@ -14,7 +14,15 @@ from engineroom.client.client import Client
 from engineroom.client.functions import FunctionTransport
 from engineroom.client.metadata import ModelMetadata, TensorMetadata
 from engineroom.client.transport import Arrays, InputTensor, Request, RequestedOutput, Transport
-from engineroom.errors import BadInput, CallError, DeadlineExceeded, InferenceFailed, ModelNotFound, ServerUnavailable
+from engineroom.errors import (
+    BadInput,
+    CallError,
+    DeadlineExceeded,
+    InferenceFailed,
+    ModelNotFound,
+    Rejected,
+    ServerUnavailable,
+)
 
 __all__ = [
     "Arrays",
@@ -28,6 +36,7 @@ __all__ = [
     "InputTensor",
     "ModelMetadata",
     "ModelNotFound",
+    "Rejected",
     "Request",
     "RequestedOutput",
     "ServerUnavailable",

@@ -26,6 +26,7 @@ from engineroom.errors import (
     DeadlineExceeded,
     InferenceFailed,
     ModelNotFound,
+    Rejected,
     ServerUnavailable,
 )
 
@@ -125,7 +126,8 @@ class Client:
             ModelNotFound: The server does not know the model, or has not loaded it.
             ServerUnavailable: Nobody answers.
             DeadlineExceeded: The answer did not come in time.
-            InferenceFailed: The server answered with an error.
+            Rejected: The server's queue is full, or kept the request too long.
+            InferenceFailed: The server answered with another error.
         """
         given = _mapping(model, inputs, named)
         known, tensors = self._prepared(model, version, given, outputs)
@@ -222,6 +224,8 @@ class Client:
                 f"{model.name}: no answer from {self.address} within {timeout_s:.3g} s. "
                 "Raise timeout_s, or send fewer rows."
             ) from error
+        except Rejected as error:
+            raise Rejected(f"{model.name}: {error}", error.retry_after_s) from error
         except InferenceFailed as error:
             self._known.pop((model.name, model.version), None)
             raise InferenceFailed(f"{model.name}: {error}") from error

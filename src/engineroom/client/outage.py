@@ -1,9 +1,16 @@
 """Why a server did not answer, in words that help."""
 
+import time
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException
 
 from engineroom.client.transport import PORTS, Address
-from engineroom.errors import InferenceFailed, ServerUnavailable
+from engineroom.errors import InferenceFailed, Rejected, ServerUnavailable
+
+QUEUE_WORDS = ("Request timeout expired", "Exceeds maximum queue size")
+"""What Triton's scheduler says of a request that it drops: UNAVAILABLE over gRPC, 503 over HTTP (seen with 2.51). It
+says UNAVAILABLE, and so does gRPC itself, of servers that are not there: only the words tell them apart."""
 
 
 def nobody_answers(address: Address, reason: str) -> ServerUnavailable:
@@ -34,9 +41,28 @@ def refused(address: Address, message: str) -> InferenceFailed:
     return InferenceFailed(f"{address.url} answers: {message}")
 
 
-def speaks_http(address: Address) -> bool:
+def by_queue(message: str) -> bool:
+    """Whether these are the words of Triton's queue."""
+    return any(words in message for words in QUEUE_WORDS)
+
+
+def rejected(address: Address, message: str, retry_after_s: float | None = None) -> Rejected:
+    """The server is there and does not take the request now."""
+    return Rejected(f"{address.url} answers: {message}", retry_after_s)
+
+
+def retry_after_s_from_header(value: str | None) -> float | None:
+    """Seconds to wait, of a `Retry-After` header: a number, or a date (RFC 9110, 10.2.3); None of anything else."""
+    with suppress(TypeError, ValueError, OverflowError):
+        if value is not None and value.strip().isdecimal():
+            return float(value)
+        return max(0.0, parsedate_to_datetime(value or "").timestamp() - time.time())
+    return None
+
+
+def speaks_http(address: Address, timeout_s: float) -> bool:
     """Whether the port answers a plain HTTP request."""
-    connection = HTTPConnection(address.host, address.port, timeout=address.connect_timeout_s)
+    connection = HTTPConnection(address.host, address.port, timeout=timeout_s)
     try:
         connection.request("GET", "/v2/health/live")
         connection.getresponse().read()

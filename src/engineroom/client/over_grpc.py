@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from engineroom.client.metadata import ModelMetadata, metadata_from_config
-from engineroom.client.outage import nobody_answers, refused, speaks_http, wrong_server
+from engineroom.client.outage import by_queue, nobody_answers, refused, rejected, speaks_http, wrong_server
 from engineroom.client.transport import Address, Arrays, Request, arrays_from_result, wire_array
 from engineroom.errors import BadInput, CallError, DeadlineExceeded, ModelNotFound, ServerUnavailable
 
 MESSAGE_BYTES = 2**31 - 1
 """Largest message: Triton's and protobuf's limit."""
+
+RESTRICTED = "This protocol is restricted"
+"""What Triton says, as UNAVAILABLE, to whoever has not the key."""
 
 OPTIONS = (
     ("grpc.max_send_message_length", MESSAGE_BYTES),
@@ -36,6 +39,7 @@ class GrpcTransport:
         self._grpc = grpc
         self._where = address
         self._headers = {name.lower(): value for name, value in address.headers.items()}
+        self._met = False  # whether the port has ever answered as a Triton does
         self._client = grpc.InferenceServerClient(address.netloc, channel_args=OPTIONS)
 
     @property
@@ -97,6 +101,7 @@ class GrpcTransport:
 
         try:
             yield
+            self._met = True
         except InferenceServerException as error:
             code = str(error.status()).removeprefix("StatusCode.")
             raise self._error(code, error.message() or code, infers) from error
@@ -108,10 +113,14 @@ class GrpcTransport:
             return DeadlineExceeded(message)
         if code == "DEADLINE_EXCEEDED":
             return nobody_answers(self._where, f"no answer within {self._where.connect_timeout_s:.3g} s")
-        # Triton itself says UNAVAILABLE too, of a full queue for example, and gRPC's text does not tell who spoke.
-        if code in ("UNAVAILABLE", "UNIMPLEMENTED") and not self._alive():
-            return self._outage(message)
-        return refused(self._where, message)
+        if by_queue(message):
+            return rejected(self._where, message)
+        return self._outage(message) if self._gone(code, message) else refused(self._where, message)
+
+    def _gone(self, code: str, message: str) -> bool:
+        if code == "UNIMPLEMENTED":
+            return not self._alive()
+        return code == "UNAVAILABLE" and RESTRICTED not in message
 
     def _alive(self) -> bool:
         from tritonclient.utils import InferenceServerException
@@ -122,6 +131,6 @@ class GrpcTransport:
             return False
 
     def _outage(self, message: str) -> ServerUnavailable:
-        if speaks_http(self._where):
+        if not self._met and speaks_http(self._where, self._where.connect_timeout_s):
             return wrong_server(self._where, "HTTP, not gRPC", "http")
         return nobody_answers(self._where, message.rsplit("last error: ", maxsplit=1)[-1])

@@ -11,7 +11,15 @@ from urllib.parse import quote
 import urllib3
 
 from engineroom.client.metadata import ModelMetadata, metadata_from_config
-from engineroom.client.outage import nobody_answers, refused, stranger, wrong_server
+from engineroom.client.outage import (
+    by_queue,
+    nobody_answers,
+    refused,
+    rejected,
+    retry_after_s_from_header,
+    stranger,
+    wrong_server,
+)
 from engineroom.client.transport import Address, Arrays, Request, arrays_from_result, wire_array
 from engineroom.errors import CallError, DeadlineExceeded, ModelNotFound
 
@@ -108,13 +116,24 @@ class HttpTransport:
     def _check(self, response: urllib3.BaseHTTPResponse) -> None:
         if response.status == 200:
             return
+        error, cause = self._refusal(response)
+        raise error from cause
+
+    def _refusal(self, response: urllib3.BaseHTTPResponse) -> tuple[CallError, Exception | None]:
+        after_s = retry_after_s_from_header(response.headers.get("Retry-After"))
+        cause: Exception | None = None
         try:
-            message = response.json()["error"]
+            message = str(response.json()["error"])
         except (ValueError, KeyError, TypeError) as error:
-            raise stranger(self._where, f"HTTP {response.status}") from error
+            message, cause = f"HTTP {response.status}", error
+        busy = response.status == 503
+        if response.status == 429 or (busy and (after_s is not None or by_queue(message))):
+            return rejected(self._where, message, after_s), cause
+        if cause:
+            return stranger(self._where, message), cause
         if response.status == 404:
-            raise ModelNotFound(message)
-        raise refused(self._where, message)
+            return ModelNotFound(message), None
+        return nobody_answers(self._where, message) if busy else refused(self._where, message), None
 
 
 def _path(model: str, version: str) -> str:
