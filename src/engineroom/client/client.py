@@ -1,15 +1,17 @@
 """The client: arrays in, arrays out."""
 
 import difflib
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
 from types import TracebackType
 from typing import Any
 
 from engineroom.client.batch import joined, parts_of
 from engineroom.client.check import check_names, checked
 from engineroom.client.classification import CLASSIFIABLE, Classification, classifications_from_array
+from engineroom.client.deadline import left_s, within
 from engineroom.client.metadata import ModelMetadata
 from engineroom.client.transport import (
     Address,
@@ -44,7 +46,8 @@ class Client:
 
     Args:
         url: `grpc://HOST:PORT`, `http://HOST:PORT`, or `HOST:PORT` for gRPC. Nothing is sent before the first call.
-        timeout_s: Seconds a call may take, all its parts together.
+        timeout_s: Seconds a call may take as a whole: connecting, metadata, all its parts. They are sent along as the
+            request's timeout, for a queue that lets requests set their own.
         connect_timeout_s: Seconds for connecting, and for readiness and metadata.
         headers: Sent with every request, such as the key of a restricted API.
         transport: Used instead of `url`, and closed with the client: `FunctionTransport` makes a server needless in
@@ -90,12 +93,13 @@ class Client:
             ServerUnavailable: Nobody answers.
         """
         self._check_open()
-        if (model, version) not in self._known:
+        known = self._known.get((model, version))
+        if known is None:
             try:
-                self._known[model, version] = self._transport.metadata(model, version)
+                known = self._known[model, version] = self._transport.metadata(model, version)
             except ModelNotFound as error:
                 raise self._not_found(model, error) from error
-        return self._known[model, version]
+        return known
 
     def infer(
         self,
@@ -130,9 +134,10 @@ class Client:
             InferenceFailed: The server answered with another error.
         """
         given = _mapping(model, inputs, named)
-        known, tensors = self._prepared(model, version, given, outputs)
         wanted = tuple(RequestedOutput(name) for name in outputs)
-        return self._ask(known, tensors, wanted, timeout_s or self.timeout_s)
+        with self._in_time(model, timeout_s):
+            known, tensors = self._prepared(model, version, given, outputs)
+            return self._ask(known, tensors, wanted)
 
     def classify(
         self,
@@ -161,11 +166,13 @@ class Client:
             BadInput: As for `infer`, or the output cannot be ranked.
             CallError: As for `infer`.
         """
-        known, tensors = self._prepared(model, version, _mapping(model, inputs, {}), [output] if output else [])
-        wanted = RequestedOutput(_ranked(known, output), top)
-        if top < 1:
-            raise BadInput(f"{model}: top is {top}, ask for 1 class or more.")
-        answer = self._ask(known, tensors, (wanted,), timeout_s or self.timeout_s)
+        given = _mapping(model, inputs, {})
+        with self._in_time(model, timeout_s):
+            known, tensors = self._prepared(model, version, given, [output] if output else [])
+            wanted = RequestedOutput(_ranked(known, output), top)
+            if top < 1:
+                raise BadInput(f"{model}: top is {top}, ask for 1 class or more.")
+            answer = self._ask(known, tensors, (wanted,))
         return classifications_from_array(answer[wanted.name])
 
     def close(self) -> None:
@@ -198,32 +205,36 @@ class Client:
         except BadInput:
             if not remembered:
                 raise
-            del self._known[model, version]
+            self._known.pop((model, version), None)
             return self._prepared(model, version, given, outputs)
 
-    def _ask(
-        self,
-        model: ModelMetadata,
-        tensors: tuple[InputTensor, ...],
-        outputs: tuple[RequestedOutput, ...],
-        timeout_s: float,
-    ) -> Arrays:
-        deadline = time.monotonic() + timeout_s
+    @contextmanager
+    def _in_time(self, model: str, timeout_s: float | None) -> Iterator[None]:
+        given_s = self.timeout_s if timeout_s is None else timeout_s
+        try:
+            with within(given_s):
+                yield
+        except DeadlineExceeded as error:
+            raise DeadlineExceeded(
+                f"{model}: no answer from {self.address} within {given_s:.3g} s. Raise timeout_s, or send fewer rows."
+            ) from error
 
+    def _ask(
+        self, model: ModelMetadata, tensors: tuple[InputTensor, ...], outputs: tuple[RequestedOutput, ...]
+    ) -> Arrays:
         def send(part: tuple[InputTensor, ...]) -> Arrays:
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
+            waits_s = left_s()
+            if not waits_s:
                 raise DeadlineExceeded("no time left")
-            return self._transport.infer(Request(model.name, model.version, part, outputs, left_s))
+            return self._transport.infer(Request(model.name, model.version, part, outputs, waits_s))
 
         parts = parts_of(model, tensors)
         try:
-            return joined(model, [send(parts[0])] if len(parts) == 1 else list(self._pool.map(send, parts)))
-        except DeadlineExceeded as error:
-            raise DeadlineExceeded(
-                f"{model.name}: no answer from {self.address} within {timeout_s:.3g} s. "
-                "Raise timeout_s, or send fewer rows."
-            ) from error
+            if len(parts) == 1:
+                return joined(model, [send(parts[0])])
+            contexts = [copy_context() for _ in parts]  # with the deadline, into each part's thread
+            answers = self._pool.map(lambda context, part: context.run(send, part), contexts, parts)
+            return joined(model, list(answers))
         except Rejected as error:
             raise Rejected(f"{model.name}: {error}", error.retry_after_s) from error
         except InferenceFailed as error:

@@ -61,8 +61,8 @@ def retry_after_s_from_header(value: str | None) -> float | None:
 
 
 def speaks_http(address: Address, timeout_s: float) -> bool:
-    """Whether the port answers a plain HTTP request."""
-    connection = HTTPConnection(address.host, address.port, timeout=timeout_s)
+    """Whether the port answers a plain HTTP request in time."""
+    connection = HTTPConnection(address.host, address.port, timeout=max(0.001, timeout_s))
     try:
         connection.request("GET", "/v2/health/live")
         connection.getresponse().read()

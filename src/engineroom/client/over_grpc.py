@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from engineroom.client.deadline import left_s, over, timeout_us
 from engineroom.client.metadata import ModelMetadata, metadata_from_config
 from engineroom.client.outage import by_queue, nobody_answers, refused, rejected, speaks_http, wrong_server
 from engineroom.client.transport import Address, Arrays, Request, arrays_from_result, wire_array
@@ -40,7 +41,9 @@ class GrpcTransport:
         self._where = address
         self._headers = {name.lower(): value for name, value in address.headers.items()}
         self._met = False  # whether the port has ever answered as a Triton does
-        self._client = grpc.InferenceServerClient(address.netloc, channel_args=OPTIONS)
+        # Of all its names: this is how long gRPC tries to connect, 20 s where it is not given.
+        connecting = ("grpc.min_reconnect_backoff_ms", max(1, round(address.connect_timeout_s * 1000)))
+        self._client = grpc.InferenceServerClient(address.netloc, channel_args=(*OPTIONS, connecting))
 
     @property
     def address(self) -> str:
@@ -82,6 +85,7 @@ class GrpcTransport:
                 inputs,
                 request.version,
                 outputs or None,
+                timeout=timeout_us(request.timeout_s),
                 client_timeout=request.timeout_s,
                 headers=self._headers,
             )
@@ -93,7 +97,11 @@ class GrpcTransport:
 
     @property
     def _quick(self) -> dict[str, object]:
-        return {"client_timeout": self._where.connect_timeout_s, "headers": self._headers}
+        return {"client_timeout": self._quick_s, "headers": self._headers}
+
+    @property
+    def _quick_s(self) -> float:
+        return min(self._where.connect_timeout_s, left_s())
 
     @contextmanager
     def _border(self, infers: bool = False) -> Iterator[None]:
@@ -109,7 +117,7 @@ class GrpcTransport:
     def _error(self, code: str, message: str, infers: bool) -> CallError:
         if code == "NOT_FOUND":
             return ModelNotFound(message)
-        if code == "DEADLINE_EXCEEDED" and infers:
+        if code == "DEADLINE_EXCEEDED" and (infers or over()):
             return DeadlineExceeded(message)
         if code == "DEADLINE_EXCEEDED":
             return nobody_answers(self._where, f"no answer within {self._where.connect_timeout_s:.3g} s")
@@ -131,6 +139,6 @@ class GrpcTransport:
             return False
 
     def _outage(self, message: str) -> ServerUnavailable:
-        if not self._met and speaks_http(self._where, self._where.connect_timeout_s):
+        if not self._met and speaks_http(self._where, self._quick_s):
             return wrong_server(self._where, "HTTP, not gRPC", "http")
         return nobody_answers(self._where, message.rsplit("last error: ", maxsplit=1)[-1])

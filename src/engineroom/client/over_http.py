@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import urllib3
 
+from engineroom.client.deadline import left_s, over, timeout_us
 from engineroom.client.metadata import ModelMetadata, metadata_from_config
 from engineroom.client.outage import (
     by_queue,
@@ -72,7 +73,8 @@ class HttpTransport:
             inputs[-1].set_data_from_numpy(wire_array(tensor))
         outputs = [self._http.InferRequestedOutput(out.name, class_count=out.class_count) for out in request.outputs]
         client = self._http.InferenceServerClient
-        sent = client.generate_request_body(inputs, outputs=outputs or None)
+        waits_us = timeout_us(request.timeout_s)
+        sent = client.generate_request_body(inputs, outputs=outputs or None, timeout=waits_us)
         response = self._send("POST", f"{_path(request.model, request.version)}/infer", sent, request.timeout_s)
         self._check(response)
         length = response.headers.get(HEADER_LENGTH)
@@ -96,14 +98,17 @@ class HttpTransport:
     ) -> urllib3.BaseHTTPResponse:
         body, length = sent
         headers = {**self._where.headers, **({HEADER_LENGTH: str(length)} if length else {})}
-        quick_s = self._where.connect_timeout_s
-        limit = urllib3.Timeout(connect=min(quick_s, timeout_s or quick_s), read=timeout_s or quick_s)
+        quick_s = min(self._where.connect_timeout_s, left_s())
+        whole_s = quick_s if timeout_s is None else timeout_s
+        if whole_s <= 0:
+            raise DeadlineExceeded("no time left")
+        limit = urllib3.Timeout(connect=min(quick_s, whole_s), total=whole_s)
         try:
             return self._pool.request(method, path, body=body, headers=headers, timeout=limit)
         except urllib3.exceptions.ReadTimeoutError as error:
-            if timeout_s is None:
+            if timeout_s is None and not over():
                 raise nobody_answers(self._where, f"no answer within {quick_s:.3g} s") from error
-            raise DeadlineExceeded(f"no answer within {timeout_s:.3g} s") from error
+            raise DeadlineExceeded(f"no answer within {whole_s:.3g} s") from error
         except urllib3.exceptions.HTTPError as error:
             raise self._outage(error) from error
 
