@@ -1,11 +1,22 @@
-"""Results and models for the tests of load."""
+"""Results, models and a server that stops for known times, for the tests of load."""
 
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from engineroom.client import ModelMetadata, TensorMetadata
 from engineroom.client.transport import address_from_url
+from engineroom.load.prepared import requests_from_golden
 from engineroom.load.result import Conditions, Latency, LoadResult, Offered, ServerTime
-from engineroom.load.served import ServedModel
+from engineroom.load.served import ServedModel, address_from_options, served_model
+from engineroom.repository.golden import Golden
+
+STALL_SERVER = Path(__file__).parents[2] / "perf" / "stall_server.py"
 
 
 @pytest.fixture
@@ -44,3 +55,41 @@ def dynamic():
     ids = TensorMetadata("input_ids", "INT64", (-1,))
     metadata = ModelMetadata("seq", (ids,), (TensorMetadata("out", "FP32", (4,)),), max_batch_size=16)
     return ServedModel(address_from_url("http://127.0.0.1:8000"), metadata, "1", "triton 2.51.0")
+
+
+@contextmanager
+def stalling(stall_ms, every_ms):
+    """A stall server: its process, and the URL of each protocol."""
+    times = ["--stall-ms", str(stall_ms), "--every-ms", str(every_ms)]
+    command = [sys.executable, STALL_SERVER, "--http-port", "0", "--grpc-port", "0", *times]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            ports = json.loads(process.stdout.readline())
+            yield process, {protocol: f"{protocol}://127.0.0.1:{port}" for protocol, port in ports.items()}
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="session")
+def steady():
+    """URLs, by protocol, of a server that never stops."""
+    with stalling(0, 1000) as (_, urls):
+        yield urls
+
+
+@pytest.fixture
+def stall():
+    """Starts a stall server: `with stall(stall_ms, every_ms) as (process, urls)`."""
+    return stalling
+
+
+@pytest.fixture
+def ask():
+    """A model on a stall server, and the requests for it: `ask(url, error=0.0)`."""
+
+    def prepared(url, error=0.0):
+        x = np.arange(16, dtype=np.float32).reshape(2, 8)
+        served = served_model(address_from_options(url, None), "stall")
+        return served, requests_from_golden(Golden("stall", {"x": x}, {"y": x + np.float32(error)}), served, 1)
+
+    return prepared

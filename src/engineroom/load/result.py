@@ -1,7 +1,7 @@
 """One result type for every load tool, and its form on disk."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,6 +41,7 @@ class Latency:
         p95_ms: 95th percentile.
         p99_ms: 99th percentile.
         max_ms: Largest; None where the tool does not tell.
+        p999_ms: 99.9th percentile; None where the tool does not tell, or of a thousand requests or fewer.
     """
 
     mean_ms: float
@@ -49,6 +50,46 @@ class Latency:
     p95_ms: float
     p99_ms: float
     max_ms: float | None = None
+    p999_ms: float | None = None
+
+
+Limit = Literal["none", "server", "generator"]
+
+
+@dataclass(frozen=True)
+class OpenLoop:
+    """What only an open loop can tell: its latencies count from when a request was due.
+
+    Attributes:
+        arrivals: The schedule, in words.
+        span_s: Its length, seconds.
+        slo_ms: The latency promised.
+        in_time: Requests rightly answered within it.
+        lateness_p50_ms: Lateness (sent - scheduled), median.
+        lateness_p99_ms: Its 99th percentile.
+        lateness_max_ms: The largest.
+        workers: Processes that sent.
+        busiest: Largest share of the time that a worker's event loop was at work.
+        limit: What gave way: `generator`, and the figures are its own; `server`, which fell behind; or `none`.
+        failed: Failed requests by what became of them.
+    """
+
+    arrivals: str
+    span_s: float
+    slo_ms: float
+    in_time: int
+    lateness_p50_ms: float
+    lateness_p99_ms: float
+    lateness_max_ms: float
+    workers: int
+    busiest: float
+    limit: Limit
+    failed: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def goodput_per_s(self) -> float:
+        """Requests rightly answered within the SLO, per second."""
+        return self.in_time / self.span_s
 
 
 @dataclass(frozen=True)
@@ -92,7 +133,7 @@ class LoadResult:
     """One measurement of one model under one load.
 
     Attributes:
-        tool: `perf_analyzer` or `locust`.
+        tool: `open loop`, `perf_analyzer` or `locust`.
         model: The model's name on the server.
         protocol: `grpc` or `http`.
         offered: How much load was offered.
@@ -105,6 +146,7 @@ class LoadResult:
         server: Where the time went inside Triton; None where unknown.
         notes: Whatever a reader must know before believing the figures.
         samples: File beside the result with every single latency; None where the tool gives only percentiles.
+        open_loop: Goodput, lateness and the verdict; None for a closed loop.
     """
 
     tool: str
@@ -120,6 +162,7 @@ class LoadResult:
     server: ServerTime | None = None
     notes: tuple[str, ...] = ()
     samples: str | None = None
+    open_loop: OpenLoop | None = None
 
     @property
     def requests_per_s(self) -> float:
@@ -180,9 +223,10 @@ def _result(raw: dict[str, Any]) -> LoadResult:
             "conditions": Conditions(**known(Conditions, raw["conditions"])),
         }
     )
-    server = raw.get("server")
+    server, open_loop = raw.get("server"), raw.get("open_loop")
     return replace(
         result,
         notes=tuple(raw.get("notes", ())),
         server=ServerTime(**known(ServerTime, server)) if server else None,
+        open_loop=OpenLoop(**known(OpenLoop, open_loop)) if open_loop else None,
     )

@@ -4,13 +4,14 @@ import io
 
 from engineroom.load.result import LoadResult
 
-COLUMNS = ("model", "tool", "offered", "rows", "requests", "failed", "rows/s", "p50 ms", "p90 ms", "p95 ms", "p99 ms")
+FIGURES = {"p50_ms": "p50 ms", "p90_ms": "p90 ms", "p95_ms": "p95 ms", "p99_ms": "p99 ms", "p999_ms": "p99.9 ms"}
+COLUMNS = ("model", "tool", "offered", "rows", "requests", "failed", "rows/s", "goodput/s", *FIGURES.values())
 """Headings of `row_from_result`; `rows` is the batch size of one request."""
 
 
 def row_from_result(result: LoadResult) -> tuple[str, ...]:
     """One result as the cells of a row, under `COLUMNS`."""
-    latency = result.latency
+    percentiles = (getattr(result.latency, name) for name in FIGURES)
     return (
         result.model,
         f"{result.tool} {result.protocol}",
@@ -19,7 +20,8 @@ def row_from_result(result: LoadResult) -> tuple[str, ...]:
         str(result.requests),
         str(result.failures),
         f"{result.rows_per_s:.1f}",
-        *(f"{value:.2f}" for value in (latency.p50_ms, latency.p90_ms, latency.p95_ms, latency.p99_ms)),
+        f"{result.open_loop.goodput_per_s:.1f}" if result.open_loop else "-",
+        *("-" if value is None else f"{value:.2f}" for value in percentiles),
     )
 
 
@@ -45,7 +47,7 @@ def text_from_results(results: tuple[LoadResult, ...], width: int = 140) -> str:
 
 
 def _remarks(result: LoadResult) -> list[str]:
-    lines = []
+    lines = [f"{result.offered}: {words}" for words in _open_loop(result)]
     if result.server:
         time = result.server
         lines.append(
@@ -53,3 +55,20 @@ def _remarks(result: LoadResult) -> list[str]:
             f"{time.infer_us:.0f} us infer, {time.output_us:.0f} us output"
         )
     return lines + [f"{result.offered}: {note}" for note in result.notes]
+
+
+def _open_loop(result: LoadResult) -> list[str]:
+    told = result.open_loop
+    if told is None:
+        return []
+    failed = ", ".join(f"{count} {word}" for word, count in told.failed.items()) or "none"
+    share = told.in_time / result.requests
+    lateness = (
+        f"p50 {told.lateness_p50_ms:.3f} ms, p99 {told.lateness_p99_ms:.3f} ms, max {told.lateness_max_ms:.3f} ms"
+    )
+    return [
+        f"{told.arrivals}; latency from when a request was due",
+        f"goodput {share:.2%} of the requests within {told.slo_ms:g} ms; failed: {failed}",
+        f"lateness {lateness}; {told.workers} workers, the busiest at work {told.busiest:.0%} of the time",
+        f"the limit: {told.limit}",
+    ]

@@ -1,0 +1,92 @@
+"""From the samples of an open loop to its figures, and to whether they may be published."""
+
+import numpy as np
+
+from engineroom.errors import GeneratorLimited
+from engineroom.load.open_loop import OpenRun, OpenRunDone
+from engineroom.load.outcome import Outcome
+from engineroom.load.result import Conditions, Limit, LoadResult, Offered, OpenLoop, ServerTime
+from engineroom.load.samples import latency_from_samples
+
+LATEST_MS = 1.0
+"""Largest 99th percentile of the lateness at which the figures are the server's."""
+BUSIEST = 0.9
+"""Largest share of the time that an event loop may be at work: beyond, answers wait for being read."""
+KEPT_UP = 0.95
+"""Least share of the requests that a server must have answered rightly one second after the schedule's end."""
+
+
+def result_from_run(
+    run: OpenRun, done: OpenRunDone, slo_ms: float, conditions: Conditions, server: ServerTime | None
+) -> LoadResult:
+    """Sum a run up.
+
+    Args:
+        run: What was measured.
+        done: What came out.
+        slo_ms: The promise that goodput is counted against.
+        conditions: What the figures hold for.
+        server: Triton's own statistics of the same time.
+    """
+    samples, span_s = done.samples, run.schedule.span_s
+    right = ~samples.failed
+    last_s = float(samples.end_s[right].max(initial=0.0)) - done.begin_s
+    return LoadResult(
+        tool="open loop",
+        model=run.served.name,
+        protocol=run.served.address.scheme,
+        offered=Offered("rate", run.schedule.rate_per_s),
+        # Where the server fell behind, its answers took longer than the schedule.
+        duration_s=max(span_s, last_s),
+        requests=len(samples),
+        failures=int(samples.failed.sum()),
+        rows_per_request=run.requests[0].rows,
+        latency=latency_from_samples(samples.latency_ms),
+        conditions=conditions,
+        server=server,
+        notes=tuple(f"{word}: {text}" for word, text in done.reasons.items()),
+        open_loop=_open_loop(run, done, slo_ms),
+    )
+
+
+def _open_loop(run: OpenRun, done: OpenRunDone, slo_ms: float) -> OpenLoop:
+    samples = done.samples
+    assert samples.outcome is not None, "an open loop's samples have one"  # noqa: S101
+    sent = samples.outcome != Outcome.UNSENT
+    lateness_ms = (samples.sent_s - samples.begin_s) * 1000
+    p50, p99, most = np.percentile(lateness_ms, (50, 99, 100), method="inverted_cdf")
+    counts = {kind.word: int((samples.outcome == kind).sum()) for kind in Outcome if kind is not Outcome.RIGHT}
+    end_s = done.begin_s + run.schedule.span_s + 1
+    behind = bool((~samples.failed & (samples.end_s <= end_s)).mean() < KEPT_UP)
+    own = p99 > LATEST_MS or done.busiest > BUSIEST or not sent.all()
+    limit: Limit = "generator" if own else "server" if behind else "none"
+    return OpenLoop(
+        arrivals=run.schedule.words,
+        span_s=run.schedule.span_s,
+        slo_ms=slo_ms,
+        in_time=int((~samples.failed & (samples.latency_ms <= slo_ms)).sum()),
+        lateness_p50_ms=float(p50),
+        lateness_p99_ms=float(p99),
+        lateness_max_ms=float(most),
+        workers=done.workers,
+        busiest=done.busiest,
+        limit=limit,
+        failed={word: count for word, count in counts.items() if count},
+    )
+
+
+def refuse_own_figures(result: LoadResult) -> None:
+    """Pass where the figures are the server's.
+
+    Raises:
+        GeneratorLimited: They are the generator's own.
+    """
+    told = result.open_loop
+    if told is None or told.limit != "generator":
+        return
+    raise GeneratorLimited(
+        f"{result.model} at {result.offered}: the generator was the limit, so its figures would not be the server's: "
+        f"lateness p99 {told.lateness_p99_ms:.2f} ms ({LATEST_MS:g} ms is allowed), busiest event loop at work "
+        f"{told.busiest:.0%} of the time ({BUSIEST:.0%}), {told.failed.get(Outcome.UNSENT.word, 0)} requests never "
+        "sent. Give it more --workers or idle cores, or offer less; --publish-anyway prints the figures, marked."
+    )
