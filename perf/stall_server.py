@@ -21,7 +21,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 MODEL = "stall"
 ROW = 8
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "name": MODEL,
     "platform": "stall",
     "max_batch_size": 8,

@@ -98,6 +98,19 @@ def suite(run):
     return lambda *arguments: run(*locust, "-u", 2, "-r", 2, "-t", "2s", *arguments)
 
 
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_the_open_loop_and_what_triton_counted_beside_it(load, place, tmp_path, protocol):
+    path = tmp_path / "run.json"
+    options = ("--url", place.url(protocol), "--rate", 60, "--seconds", 2, "--output", path, "--publish-anyway")
+    status, output, errors = load("run", "adder", *map(str, options))
+    assert status == 0, errors
+    assert "inside Triton" in output
+    (result,) = results_from_file(path)
+    assert result.failures == 0
+    assert 0 < result.server.infer_us < 1000 * result.latency.mean_ms
+    assert len(samples_from_file(tmp_path / result.samples)) == result.requests
+
+
 @pytest.mark.usefixtures("tool")
 class TestPerfAnalyzer:
     @pytest.mark.parametrize("protocol", ["grpc", "http"])

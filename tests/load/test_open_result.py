@@ -32,7 +32,7 @@ def done(run):
 @pytest.fixture
 def summed_up(run, conditions):
     def result(done, slo_ms=100.0):
-        return result_from_run(run, done, slo_ms, conditions, None)
+        return result_from_run(run, done, slo_ms, conditions)
 
     return result
 
@@ -104,6 +104,7 @@ def test_time_after_the_schedule_counts_into_the_throughput(summed_up, done):
 def test_figures_of_the_generator_are_refused(summed_up, done, spoilt):
     result = summed_up(spoilt(done))
     assert result.open_loop.limit == "generator"
+    assert "NOT FIGURES OF THE SERVER" in text_from_results((result,))
     with pytest.raises(GeneratorLimited, match="the generator was the limit"):
         refuse_own_figures(result)
 

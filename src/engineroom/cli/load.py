@@ -1,42 +1,17 @@
 """`engineroom load`: measure a running server."""
 
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from engineroom.load.result import LoadResult, json_from_results, results_to_file
-from engineroom.load.table import text_from_results
+from engineroom.cli.measuring import ABOVE_0, FILE, Wanted, command_line, finish, measuring, with_samples
+from engineroom.cli.open_load import run as open_loop
 from engineroom.load.thresholds import Thresholds
 from engineroom.project import Project
 
 if TYPE_CHECKING:
-    from engineroom.load.samples import Samples
     from engineroom.load.served import ServedModel
-
-PROTOCOL = click.Choice(["grpc", "http"])
-FILE = click.Path(path_type=Path, dir_okay=False)
-ABOVE_0 = click.FloatRange(min=0, min_open=True)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to become of a measurement.
-
-    Attributes:
-        thresholds: What the exit status depends on.
-        as_json: Print JSON instead of a table.
-        output: File for the results, or None.
-        picture: File for the picture of the latencies, or None.
-    """
-
-    thresholds: Thresholds
-    as_json: bool
-    output: Path | None
-    picture: Path | None = None
 
 
 @click.group()
@@ -44,24 +19,12 @@ def load() -> None:
     """Measure a running server: figures with their conditions, and limits that decide the exit status."""
 
 
-def _common(command: Callable[..., None]) -> Callable[..., None]:
-    """The options every tool has."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print the results as JSON."),
-        click.option("--output", type=FILE, help="Also write the results, as JSON."),
-        click.option("--max-p99-ms", type=ABOVE_0, help="Exit with 1 where the 99th percentile is above."),
-        click.option("--max-p95-ms", type=ABOVE_0, help="Exit with 1 where the 95th percentile is above."),
-        click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Rows of one request."),
-        click.option("--protocol", type=PROTOCOL, help="[default: the URL's, else grpc]"),
-        click.option("--url", help="The server. [default: this machine, Triton's own port]"),
-    ):
-        command = option(command)
-    return command
+load.add_command(open_loop)
 
 
 @load.command("perf-analyzer")
 @click.argument("name")
-@_common
+@measuring
 @click.option("--concurrency", default="1", show_default=True, help="Requests in flight: START[:END[:STEP]].")
 @click.option("--rate", help="Requests per second instead, at Poisson intervals: START[:END[:STEP]].")
 @click.option("--input-data", help="`golden`, or a file in perf_analyzer's form. [default: random]")
@@ -85,7 +48,7 @@ def perf_analyzer(name: str, max_p95_ms: float | None, max_p99_ms: float | None,
     with tempfile.TemporaryDirectory(prefix="engineroom-input-") as folder:
         data = _input_data(given.pop("input_data"), served, Path(folder))
         run = PerfRun(served, input_data=data, **given)
-        _finish(measure_with_perf_analyzer(tool, run, _command()), wanted)
+        finish(measure_with_perf_analyzer(tool, run, command_line()), wanted)
 
 
 def _input_data(text: str | None, served: "ServedModel", folder: Path) -> Path | None:
@@ -118,7 +81,7 @@ def install_perf_analyzer(as_json: bool) -> None:
 
 @load.command("locust")
 @click.argument("name")
-@_common
+@measuring
 @click.option("--users", type=click.IntRange(1), default=8, show_default=True, help="Closed loops.")
 @click.option("--seconds", type=click.IntRange(1), default=10, show_default=True, help="Time to measure.")
 @click.option("--timeout-s", type=ABOVE_0, default=30.0, show_default=True, help="Longest wait for an answer.")
@@ -131,31 +94,11 @@ def locust(name: str, as_json: bool, output: Path | None, picture: Path | None, 
 
     limits = Thresholds(given.pop("max_p95_ms"), given.pop("max_p99_ms"), given.pop("max_failure_ratio"))
     run = LocustRun(address_from_options(given.pop("url"), given.pop("protocol")), name, **given)
-    result, samples = measure_with_locust(run, Project.find(), _command())
+    result, samples = measure_with_locust(run, Project.find(), command_line())
     if output:
-        result = _with_samples(result, samples, output)
+        result = with_samples(result, samples, output)
     if picture:
         from engineroom.load.report import picture_from_samples
 
         picture_from_samples(samples.latency_ms, result, picture)
-    _finish((result,), Wanted(limits, as_json, output, picture))
-
-
-def _with_samples(result: LoadResult, samples: "Samples", output: Path) -> LoadResult:
-    from engineroom.load.samples import samples_to_file
-
-    beside = output.with_suffix(".samples.npz")
-    samples_to_file(samples, beside)
-    return replace(result, samples=beside.name)
-
-
-def _command() -> str:
-    return " ".join(["engineroom", *sys.argv[1:]])
-
-
-def _finish(results: tuple[LoadResult, ...], wanted: Wanted) -> None:
-    """Write and print first, then judge: a missed limit is a result too."""
-    if wanted.output:
-        results_to_file(results, wanted.output)
-    click.echo(json_from_results(results) if wanted.as_json else text_from_results(results), nl=False)
-    wanted.thresholds.check(results)
+    finish((result,), Wanted(limits, as_json, output, picture))

@@ -18,7 +18,7 @@ from engineroom.load.locust_wire import Caller, connect
 from engineroom.load.prepared import Request, requests_from_golden
 from engineroom.load.result import LoadResult, Offered, results_to_file
 from engineroom.load.samples import Recorder, Samples, latency_from_samples, samples_to_file
-from engineroom.load.served import ServedModel, Spent, address_from_options, served_model, time_spent
+from engineroom.load.served import ServedModel, Spent, address_from_options, served_model, spent_where_told
 from engineroom.load.table import text_from_results
 from engineroom.project import Project
 from engineroom.repository.golden import golden_from_repository
@@ -183,7 +183,7 @@ class Suite:
             # greenlet runs: the last requests would carry them.
             inspect.stack()
             self.measured.users = user_count
-            self.measured.spent = _spent(self.plan.served)
+            self.measured.spent = spent_where_told(self.plan.served)
             self.measured.begin_s = time.perf_counter()
 
     def _on_test_stopping(self, **_: Any) -> None:
@@ -227,7 +227,7 @@ def _result(plan: Plan, measured: Measured) -> LoadResult:
         raise LoadError(
             f"{plan.served.name}: the run ended before a request was measured. See above, or run for longer."
         )
-    spent = _spent(plan.served)
+    spent = spent_where_told(plan.served)
     versions = {"locust": _locust_version(), "server": plan.served.server, plan.served.name: plan.served.version}
     result = LoadResult(
         tool="locust",
@@ -243,14 +243,6 @@ def _result(plan: Plan, measured: Measured) -> LoadResult:
         server=spent.since(measured.spent) if spent and measured.spent else None,
     )
     return _written(result, samples, plan.options)
-
-
-def _spent(served: ServedModel) -> Spent | None:
-    """Triton's counters; None where the server is gone, which the failed requests tell already."""
-    try:
-        return time_spent(served)
-    except LoadError:
-        return None
 
 
 def _written(result: LoadResult, samples: Samples, options: SuiteOptions) -> LoadResult:

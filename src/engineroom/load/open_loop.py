@@ -13,9 +13,10 @@ import numpy as np
 from engineroom.errors import BadInput, LoadError
 from engineroom.load.outcome import Outcome
 from engineroom.load.prepared import Request
+from engineroom.load.result import ServerTime
 from engineroom.load.samples import Samples
 from engineroom.load.schedule import Schedule
-from engineroom.load.served import ServedModel
+from engineroom.load.served import ServedModel, spent_where_told
 from engineroom.load.worker import Done, Share, work
 
 START_S = 60.0
@@ -67,6 +68,7 @@ class OpenRunDone:
         workers: Processes that sent.
         busiest: Largest share of the time that a worker's event loop was at work.
         reasons: Words for the first failure of each kind.
+        server: Triton's own statistics of the same requests; None where it does not tell.
     """
 
     samples: Samples
@@ -74,6 +76,7 @@ class OpenRunDone:
     workers: int
     busiest: float
     reasons: dict[str, str]
+    server: ServerTime | None = None
 
 
 def send_on_schedule(run: OpenRun) -> OpenRunDone:
@@ -87,14 +90,17 @@ def send_on_schedule(run: OpenRun) -> OpenRunDone:
             problem = _heard(parent, START_S, run)
             if problem is not None:
                 raise LoadError(f"{run.served.name}: no right answer before the measurement: {problem}")
+        before = spent_where_told(run.served)
         begin_s = time.monotonic() + LEAD_S
         for parent in parents:
             parent.send(begin_s)
         longest_s = LEAD_S + run.schedule.span_s + run.timeout_s + START_S
         done: list[Done] = [_heard(parent, longest_s, run) for parent in parents]
+    after = spent_where_told(run.served)
+    server = after.since(before) if after and before else None
     samples = _samples(run, done, begin_s)
     reasons = {word: text for one in reversed(done) for word, text in one.reasons.items()}
-    return OpenRunDone(samples, begin_s, len(done), max(one.busy for one in done), reasons)
+    return OpenRunDone(samples, begin_s, len(done), max(one.busy for one in done), reasons, server)
 
 
 @contextmanager

@@ -3,9 +3,10 @@
 import numpy as np
 
 from engineroom.errors import GeneratorLimited
+from engineroom.load.conditions import conditions_of_now
 from engineroom.load.open_loop import OpenRun, OpenRunDone
 from engineroom.load.outcome import Outcome
-from engineroom.load.result import Conditions, Limit, LoadResult, Offered, OpenLoop, ServerTime
+from engineroom.load.result import Conditions, Limit, LoadResult, Offered, OpenLoop
 from engineroom.load.samples import latency_from_samples
 
 LATEST_MS = 1.0
@@ -16,9 +17,10 @@ KEPT_UP = 0.95
 """Least share of the requests that a server must have answered rightly one second after the schedule's end."""
 
 
-def result_from_run(
-    run: OpenRun, done: OpenRunDone, slo_ms: float, conditions: Conditions, server: ServerTime | None
-) -> LoadResult:
+MARK = "NOT FIGURES OF THE SERVER: the generator was the limit"
+
+
+def result_from_run(run: OpenRun, done: OpenRunDone, slo_ms: float, conditions: Conditions) -> LoadResult:
     """Sum a run up.
 
     Args:
@@ -26,10 +28,11 @@ def result_from_run(
         done: What came out.
         slo_ms: The promise that goodput is counted against.
         conditions: What the figures hold for.
-        server: Triton's own statistics of the same time.
     """
     samples, span_s = done.samples, run.schedule.span_s
     right = ~samples.failed
+    open_loop = _open_loop(run, done, slo_ms)
+    marks = (MARK,) if open_loop.limit == "generator" else ()
     last_s = float(samples.end_s[right].max(initial=0.0)) - done.begin_s
     return LoadResult(
         tool="open loop",
@@ -43,10 +46,23 @@ def result_from_run(
         rows_per_request=run.requests[0].rows,
         latency=latency_from_samples(samples.latency_ms),
         conditions=conditions,
-        server=server,
-        notes=tuple(f"{word}: {text}" for word, text in done.reasons.items()),
-        open_loop=_open_loop(run, done, slo_ms),
+        server=done.server,
+        notes=(*marks, *(f"{word}: {text}" for word, text in done.reasons.items())),
+        open_loop=open_loop,
     )
+
+
+def result_of_now(run: OpenRun, done: OpenRunDone, slo_ms: float, command: str) -> LoadResult:
+    """`result_from_run` for a run that has just ended, with the conditions of this machine.
+
+    Args:
+        run: What was measured.
+        done: What came out.
+        slo_ms: The promise that goodput is counted against.
+        command: The command that measures it again.
+    """
+    versions = {"server": run.served.server, run.served.name: run.served.version}
+    return result_from_run(run, done, slo_ms, conditions_of_now(command, versions))
 
 
 def _open_loop(run: OpenRun, done: OpenRunDone, slo_ms: float) -> OpenLoop:

@@ -119,6 +119,14 @@ def time_spent(served: ServedModel) -> Spent:
     return Spent(total("success", "count"), tuple(total(part, "ns") for part in parts))
 
 
+def spent_where_told(served: ServedModel) -> Spent | None:
+    """Triton's counters; None where the server is gone, which the failed requests tell already."""
+    try:
+        return time_spent(served)
+    except LoadError:
+        return None
+
+
 @contextlib.contextmanager
 def _asking(address: Address) -> Iterator[tuple[Any, dict[str, Any]]]:
     """tritonclient, for what our client has no word for, with the options that make its answers dictionaries."""

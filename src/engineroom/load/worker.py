@@ -152,6 +152,9 @@ class Worker:
         except NotAnswered as error:
             self.end_s[index] = time.monotonic()
             outcome, reason = error.outcome, str(error)
+        except Exception as error:  # noqa: BLE001 - a fault of our own is a sample too, and refuses the figures
+            self.end_s[index] = time.monotonic()
+            outcome, reason = Outcome.UNSENT, repr(error)
         self.outcome[index] = outcome
         if outcome is not Outcome.RIGHT:
             self.reasons.setdefault(outcome.word, reason or self.comparison.reason)

@@ -1,0 +1,105 @@
+"""`engineroom load run`: the open loop."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engineroom.cli.measuring import ABOVE_0, FILE, Wanted, command_line, finish, measuring, with_samples
+from engineroom.load.thresholds import Thresholds
+from engineroom.project import Project
+
+if TYPE_CHECKING:
+    from engineroom.load.open_loop import OpenRun
+    from engineroom.load.schedule import Schedule
+
+RATE_OF_A_WORKER = 500
+"""Requests per second that one process is given unless `--workers` says otherwise: it keeps its times with ease."""
+SHARE = click.FloatRange(0, 1)
+
+
+@click.command()
+@click.argument("name")
+@measuring
+@click.option("--rate", type=ABOVE_0, help="Requests per second.")
+@click.option("--seconds", type=ABOVE_0, default=10.0, show_default=True, help="How long, with --rate.")
+@click.option("--steps", metavar="RATE:SECONDS,…", help="Instead of --rate: one rate after the other.")
+@click.option("--times", type=FILE, help="Instead of --rate: a file of times in seconds, one a line.")
+@click.option("--arrivals", type=click.Choice(["poisson", "constant"]), default="poisson", show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the Poisson arrivals.")
+@click.option("--slo-ms", type=ABOVE_0, help="Latency that goodput is counted against. [default: the recipe's]")
+@click.option("--workers", type=click.IntRange(1), help="Processes that send. [default: by the rate, and the cores]")
+@click.option("--timeout-s", type=ABOVE_0, default=30.0, show_default=True, help="Longest wait for an answer.")
+@click.option("--max-failure-ratio", type=SHARE, default=0.0, show_default=True, help="Exit with 1 above.")
+@click.option("--min-goodput-ratio", type=SHARE, help="Exit with 1 where fewer answers keep the SLO.")
+@click.option("--picture", type=FILE, help="Draw the distribution of the latencies into a PNG file.")
+@click.option("--publish-anyway", is_flag=True, help="Give the figures, marked, where the generator was the limit.")
+def run(name: str, publish_anyway: bool, **given: Any) -> None:
+    """Send requests to model NAME when they are due, whatever the answers do: the open loop.
+
+    Latency counts from when a request was due. Every answer is compared with its golden answer.
+    """
+    from engineroom.load.open_loop import send_on_schedule
+    from engineroom.load.open_result import refuse_own_figures, result_of_now
+
+    limits = Thresholds(
+        given["max_p95_ms"], given["max_p99_ms"], given["max_failure_ratio"], given["min_goodput_ratio"]
+    )
+    wanted = Wanted(limits, given["as_json"], given["output"], given["picture"])
+    wished = _run(name, given)
+    slo_ms = given["slo_ms"] or _promise(name)
+    click.echo(f"sending {len(wished.schedule.offsets_s):,} requests: {wished.schedule.words}", err=True)
+    done = send_on_schedule(wished)
+    result = result_of_now(wished, done, slo_ms, command_line())
+    if not publish_anyway:
+        refuse_own_figures(result)
+    if wanted.output:
+        result = with_samples(result, done.samples, wanted.output)
+    if wanted.picture:
+        from engineroom.load.report import picture_from_samples
+
+        picture_from_samples(done.samples.latency_ms, result, wanted.picture)
+    finish((result,), wanted)
+
+
+def _run(name: str, given: dict[str, Any]) -> "OpenRun":
+    from engineroom.load.open_loop import OpenRun
+    from engineroom.load.prepared import requests_from_golden
+    from engineroom.load.served import address_from_options, served_model
+    from engineroom.repository.golden import golden_from_repository
+    from engineroom.repository.layout import Repository
+
+    schedule = _schedule(given)
+    served = served_model(address_from_options(given["url"], given["protocol"]), name)
+    served.check_batch(given["batch"])
+    golden = golden_from_repository(Repository(Project.find().repository), name, int(served.version))
+    requests = requests_from_golden(golden, served, given["batch"])
+    most = len(os.sched_getaffinity(0))
+    workers = given["workers"] or min(most, 1 + int(schedule.rate_per_s / RATE_OF_A_WORKER))
+    return OpenRun(served, requests, schedule, workers, given["timeout_s"])
+
+
+def _schedule(given: dict[str, Any]) -> "Schedule":
+    from engineroom.load import schedule
+
+    rate, steps, times = given["rate"], given["steps"], given["times"]
+    if [rate, steps, times].count(None) != 2:
+        raise click.UsageError("say when requests are due: one of --rate, --steps and --times.")
+    if times:
+        return schedule.recorded(Path(times))
+    even = given["arrivals"] == "constant"
+    if steps:
+        return schedule.stepped(schedule.steps_from_text(steps), None if even else given["seed"])
+    if even:
+        return schedule.constant(rate, given["seconds"])
+    return schedule.poisson(rate, given["seconds"], given["seed"])
+
+
+def _promise(name: str) -> float:
+    from engineroom.cli.operating import recipe_of
+    from engineroom.recipe import SLO
+    from engineroom.repository.layout import ModelFolder
+
+    recipe = recipe_of(ModelFolder(Project.find().repository / name))
+    return (recipe.slo if recipe else SLO()).p99_ms
