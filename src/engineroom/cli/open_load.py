@@ -1,4 +1,4 @@
-"""`engineroom load run`: the open loop."""
+"""`engineroom load run` and `compare`: the open loop, and what a change did to its figures."""
 
 import os
 from pathlib import Path
@@ -61,6 +61,31 @@ def run(name: str, publish_anyway: bool, **given: Any) -> None:
 
         picture_from_samples(done.samples.latency_ms, result, wanted.picture)
     finish((result,), wanted)
+
+
+@click.command()
+@click.argument("before", type=FILE)
+@click.argument("after", type=FILE)
+@click.option("--margin", type=SHARE, default=0.05, show_default=True, help="What may be worse by, as a share.")
+@click.option("--json", "as_json", is_flag=True, help="Print the ratios as JSON.")
+def compare(before: Path, after: Path, margin: float, as_json: bool) -> None:
+    """Compare the results in two files: ratios with their intervals; exit with 1 where AFTER is worse.
+
+    It is worse where the whole 95 % interval of a ratio is beyond the margin.
+    """
+    import json
+    from dataclasses import asdict
+
+    from engineroom.load.compare import check_no_regression, measurement_from_file, ratios
+
+    found = ratios(measurement_from_file(before), measurement_from_file(after))
+    if as_json:
+        click.echo(json.dumps([{**asdict(one), "regression": one.is_regression(margin)} for one in found], indent=2))
+    else:
+        for one in found:
+            verdict = "worse" if one.is_regression(margin) else "within the margin"
+            click.echo(f"{one.figure:16} {one.ratio:.3f}  (95 % interval {one.low:.3f} to {one.high:.3f})  {verdict}")
+    check_no_regression(found, margin)
 
 
 def _run(name: str, given: dict[str, Any]) -> "OpenRun":
