@@ -24,7 +24,7 @@ import numpy as np
 from marked import WIDTH, configure, publish_next
 
 from engineroom.cli import run as run_command
-from engineroom.client import Client
+from engineroom.client import Client, RetryPolicy
 from engineroom.errors import CallError, ChangeTakenBack, EngineRoomError
 from engineroom.load.conditions import conditions_of_now
 from engineroom.operate.apply import Options, apply
@@ -78,7 +78,7 @@ class Callers:
         every_s = callers / self.per_s
         due = time.monotonic() + every_s * index / callers
         x = np.ones((1, WIDTH), np.float32)
-        with Client(url) as client:
+        with Client(url, retry=RetryPolicy(attempts=1)) as client:
             while not self.stopped.is_set():
                 time.sleep(max(0.0, due - time.monotonic()))
                 self.late_ms.append((time.monotonic() - due) * 1e3)

@@ -75,6 +75,7 @@ class Counting:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # one packet an answer
 
             def do_GET(self):
                 self.reply(200, {}, counting.CONFIG)

@@ -13,6 +13,7 @@ from engineroom.client.classification import Classification
 from engineroom.client.client import Client
 from engineroom.client.functions import FunctionTransport
 from engineroom.client.metadata import ModelMetadata, TensorMetadata
+from engineroom.client.retry import RetryPolicy
 from engineroom.client.transport import Arrays, InputTensor, Request, RequestedOutput, Transport
 from engineroom.errors import (
     BadInput,
@@ -39,6 +40,7 @@ __all__ = [
     "Rejected",
     "Request",
     "RequestedOutput",
+    "RetryPolicy",
     "ServerUnavailable",
     "TensorMetadata",
     "Transport",

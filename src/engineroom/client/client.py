@@ -12,16 +12,10 @@ from engineroom.client.batch import joined, parts_of
 from engineroom.client.check import check_names, checked
 from engineroom.client.classification import CLASSIFIABLE, Classification, classifications_from_array
 from engineroom.client.deadline import left_s, within
+from engineroom.client.failover import Failover, transports_from_urls
 from engineroom.client.metadata import ModelMetadata
-from engineroom.client.transport import (
-    Address,
-    Arrays,
-    InputTensor,
-    Request,
-    RequestedOutput,
-    Transport,
-    address_from_url,
-)
+from engineroom.client.retry import RetryPolicy
+from engineroom.client.transport import Arrays, InputTensor, Request, RequestedOutput, Transport
 from engineroom.errors import (
     BadInput,
     CallError,
@@ -29,7 +23,6 @@ from engineroom.errors import (
     InferenceFailed,
     ModelNotFound,
     Rejected,
-    ServerUnavailable,
 )
 
 IN_FLIGHT = 4
@@ -38,18 +31,20 @@ fill its queue for everybody else."""
 
 
 class Client:
-    """Asks one Triton server.
+    """Asks a Triton server, or several that serve the same models.
 
     May be shared between threads. A large batch is sent in parts of the model's `max_batch_size`, several at once; the
     answer's rows keep their order. What a model takes is asked once and remembered; it is asked again before an input
     is refused, and after an error, so that a reloaded model is noticed.
 
     Args:
-        url: `grpc://HOST:PORT`, `http://HOST:PORT`, or `HOST:PORT` for gRPC. Nothing is sent before the first call.
+        url: `grpc://HOST:PORT`, `http://HOST:PORT`, or `HOST:PORT` for gRPC; or several of them. Of several the one
+            with the fewest requests in flight is asked. Nothing is sent before the first call.
         timeout_s: Seconds a call may take as a whole: connecting, metadata, all its parts. They are sent along as the
             request's timeout, for a queue that lets requests set their own.
         connect_timeout_s: Seconds for connecting, and for readiness and metadata.
         headers: Sent with every request, such as the key of a restricted API.
+        retry: When a request is repeated, within its deadline; `RetryPolicy(attempts=1)` for never.
         transport: Used instead of `url`, and closed with the client: `FunctionTransport` makes a server needless in
             an application's tests.
 
@@ -59,31 +54,30 @@ class Client:
 
     def __init__(
         self,
-        url: str = "grpc://127.0.0.1:8001",
+        url: str | Sequence[str] = "grpc://127.0.0.1:8001",
         *,
         timeout_s: float = 30.0,
         connect_timeout_s: float = 3.0,
         headers: Mapping[str, str] | None = None,
+        retry: RetryPolicy | None = None,
         transport: Transport | None = None,
     ) -> None:
         self.timeout_s = timeout_s
-        self._transport = transport or _transport_from_address(address_from_url(url, headers, connect_timeout_s))
+        transports = [transport] if transport else transports_from_urls(url, headers, connect_timeout_s)
+        self._transport = Failover(transports, retry or RetryPolicy())
         self._known: dict[tuple[str, str], ModelMetadata] = {}
         self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="engineroom-client")
         self._closed = False
 
     @property
     def address(self) -> str:
-        """The server's URL."""
+        """The server's URL, or all of them."""
         return self._transport.address
 
     def ready(self, model: str = "", version: str = "") -> bool:
-        """Whether the server (every loaded model of it), or one model, can answer; False where nobody answers."""
+        """Whether a server (every loaded model of it), or one model, can answer; False where nobody answers."""
         self._check_open()
-        try:
-            return self._transport.ready(model, version)
-        except ServerUnavailable:
-            return False
+        return self._transport.ready(model, version)
 
     def metadata(self, model: str, version: str = "") -> ModelMetadata:
         """What a model takes and gives.
@@ -96,7 +90,8 @@ class Client:
         known = self._known.get((model, version))
         if known is None:
             try:
-                known = self._known[model, version] = self._transport.metadata(model, version)
+                with within(self.timeout_s):
+                    known = self._known[model, version] = self._transport.metadata(model, version)
             except ModelNotFound as error:
                 raise self._not_found(model, error) from error
         return known
@@ -110,6 +105,7 @@ class Client:
         outputs: Sequence[str] = (),
         version: str = "",
         timeout_s: float | None = None,
+        idempotent: bool = True,
         **named: Any,
     ) -> Arrays:
         """Ask a model.
@@ -120,6 +116,7 @@ class Client:
             outputs: The outputs wanted; all of them where empty.
             version: The model's version; empty for the one the server chooses.
             timeout_s: Seconds to wait instead of the client's.
+            idempotent: Whether asking twice does no harm; False keeps the request from being repeated.
             **named: Inputs as keywords: `client.infer("digits", image=images)`.
 
         Returns:
@@ -137,7 +134,7 @@ class Client:
         wanted = tuple(RequestedOutput(name) for name in outputs)
         with self._in_time(model, timeout_s):
             known, tensors = self._prepared(model, version, given, outputs)
-            return self._ask(known, tensors, wanted)
+            return self._ask(known, tensors, wanted, idempotent)
 
     def classify(
         self,
@@ -220,13 +217,17 @@ class Client:
             ) from error
 
     def _ask(
-        self, model: ModelMetadata, tensors: tuple[InputTensor, ...], outputs: tuple[RequestedOutput, ...]
+        self,
+        model: ModelMetadata,
+        tensors: tuple[InputTensor, ...],
+        outputs: tuple[RequestedOutput, ...],
+        idempotent: bool = True,
     ) -> Arrays:
         def send(part: tuple[InputTensor, ...]) -> Arrays:
             waits_s = left_s()
             if not waits_s:
                 raise DeadlineExceeded("no time left")
-            return self._transport.infer(Request(model.name, model.version, part, outputs, waits_s))
+            return self._transport.infer(Request(model.name, model.version, part, outputs, waits_s, idempotent))
 
         parts = parts_of(model, tensors)
         try:
@@ -276,14 +277,3 @@ def _ranked(model: ModelMetadata, name: str) -> str:
             "rank. Use infer, and sort."
         )
     return output.name
-
-
-def _transport_from_address(address: Address) -> Transport:
-    """A transport that speaks the address's protocol; imports tritonclient."""
-    if address.scheme == "http":
-        from engineroom.client.over_http import HttpTransport
-
-        return HttpTransport(address)
-    from engineroom.client.over_grpc import GrpcTransport
-
-    return GrpcTransport(address)

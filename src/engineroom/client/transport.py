@@ -57,6 +57,7 @@ class Request:
         inputs: What is sent.
         outputs: What is asked for; everything where empty.
         timeout_s: Seconds until the caller stops waiting.
+        idempotent: Whether it may be sent twice.
     """
 
     model: str
@@ -64,6 +65,7 @@ class Request:
     inputs: tuple[InputTensor, ...]
     outputs: tuple[RequestedOutput, ...]
     timeout_s: float
+    idempotent: bool = True
 
 
 class Transport(Protocol):
