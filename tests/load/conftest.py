@@ -16,6 +16,12 @@ from engineroom.load.result import Conditions, Latency, LoadResult, Offered, Ser
 from engineroom.load.served import ServedModel, address_from_options, served_model
 from engineroom.repository.golden import Golden
 
+CONFIG = """
+name: "stall"
+max_batch_size: 8
+input { name: "x" data_type: TYPE_FP32 dims: [8] }
+output { name: "y" data_type: TYPE_FP32 dims: [8] }
+"""
 STALL_SERVER = Path(__file__).parents[2] / "perf" / "stall_server.py"
 
 
@@ -93,3 +99,23 @@ def ask():
         return served, requests_from_golden(Golden("stall", {"x": x}, {"y": x + np.float32(error)}), served, 1)
 
     return prepared
+
+
+@pytest.fixture
+def load_stall(engineroom, tmp_path, monkeypatch, steady):
+    """Runs `engineroom load COMMAND stall …` in a project that knows the model's golden answers.
+
+    Whether this machine is quiet is not asked: the figures are wanted anyway.
+    """
+    version = tmp_path / "project" / "model_repository" / "stall" / "1"
+    version.mkdir(parents=True)
+    (version.parent / "config.pbtxt").write_text(CONFIG)
+    x = np.arange(16, dtype=np.float32).reshape(2, 8)
+    np.savez(version / "golden.npz", **{"input.x": x, "output.y": x})
+    monkeypatch.setenv("ENGINEROOM_PROJECT", str(tmp_path / "project"))
+
+    def run(command, *options, protocol="grpc", anyway=True):
+        further = ("--publish-anyway",) if anyway else ()
+        return engineroom("load", command, "stall", "--url", steady[protocol], *further, *map(str, options))
+
+    return run

@@ -1,37 +1,14 @@
 import json
 
-import numpy as np
 import pytest
 
 from engineroom.load.result import results_from_file
 from engineroom.load.samples import samples_from_file
 
-CONFIG = """
-name: "stall"
-max_batch_size: 8
-input { name: "x" data_type: TYPE_FP32 dims: [8] }
-output { name: "y" data_type: TYPE_FP32 dims: [8] }
-"""
-
 
 @pytest.fixture
-def load_run(engineroom, tmp_path, monkeypatch, steady):
-    """Runs `engineroom load run stall` in a project that knows the model's golden answers.
-
-    Whether this machine is quiet is not asked here: the figures are wanted anyway.
-    """
-    version = tmp_path / "project" / "model_repository" / "stall" / "1"
-    version.mkdir(parents=True)
-    (version.parent / "config.pbtxt").write_text(CONFIG)
-    x = np.arange(16, dtype=np.float32).reshape(2, 8)
-    np.savez(version / "golden.npz", **{"input.x": x, "output.y": x})
-    monkeypatch.setenv("ENGINEROOM_PROJECT", str(tmp_path / "project"))
-
-    def run(*options, protocol="grpc", anyway=True):
-        further = ("--publish-anyway",) if anyway else ()
-        return engineroom("load", "run", "stall", "--url", steady[protocol], *further, *map(str, options))
-
-    return run
+def load_run(load_stall):
+    return lambda *options, **how: load_stall("run", *options, **how)
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])

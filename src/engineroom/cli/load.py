@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engineroom.cli.measuring import ABOVE_0, FILE, Wanted, command_line, finish, measuring, with_samples
-from engineroom.cli.open_load import compare
+from engineroom.cli.open_load import compare, sweep
 from engineroom.cli.open_load import run as open_loop
 from engineroom.load.thresholds import Thresholds
 from engineroom.project import Project
@@ -21,6 +21,7 @@ def load() -> None:
 
 
 load.add_command(open_loop)
+load.add_command(sweep)
 load.add_command(compare)
 
 

@@ -37,17 +37,30 @@ class Wanted:
     picture: Path | None = None
 
 
-def measuring(command: Callable[..., None]) -> Callable[..., None]:
-    """The options every tool has."""
-    for option in (
+def asking(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of every tool: whom to ask, how, and where the results go."""
+    return _with(
+        command,
         click.option("--json", "as_json", is_flag=True, help="Print the results as JSON."),
         click.option("--output", type=FILE, help="Also write the results, as JSON."),
-        click.option("--max-p99-ms", type=ABOVE_0, help="Exit with 1 where the 99th percentile is above."),
-        click.option("--max-p95-ms", type=ABOVE_0, help="Exit with 1 where the 95th percentile is above."),
         click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Rows of one request."),
         click.option("--protocol", type=PROTOCOL, help="[default: the URL's, else grpc]"),
         click.option("--url", help="The server. [default: this machine, Triton's own port]"),
-    ):
+    )
+
+
+def measuring(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of every tool whose figures are judged."""
+    limits = _with(
+        command,
+        click.option("--max-p99-ms", type=ABOVE_0, help="Exit with 1 where the 99th percentile is above."),
+        click.option("--max-p95-ms", type=ABOVE_0, help="Exit with 1 where the 95th percentile is above."),
+    )
+    return asking(limits)
+
+
+def _with(command: Callable[..., None], *options: Callable[..., Callable[..., None]]) -> Callable[..., None]:
+    for option in options:
         command = option(command)
     return command
 

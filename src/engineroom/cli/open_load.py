@@ -1,4 +1,4 @@
-"""`engineroom load run` and `compare`: the open loop, and what a change did to its figures."""
+"""`engineroom load run`, `sweep` and `compare`: the open loop, and what a change did to its figures."""
 
 import os
 from pathlib import Path
@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engineroom.cli.measuring import ABOVE_0, FILE, Wanted, command_line, finish, measuring, with_samples
+from engineroom.cli.measuring import ABOVE_0, FILE, Wanted, asking, command_line, finish, measuring, with_samples
+from engineroom.errors import GeneratorLimited, ThresholdMissed
+from engineroom.load.result import LoadResult
 from engineroom.load.thresholds import Thresholds
 from engineroom.project import Project
 
 if TYPE_CHECKING:
     from engineroom.load.open_loop import OpenRun
+    from engineroom.load.samples import Samples
     from engineroom.load.schedule import Schedule
 
 RATE_OF_A_WORKER = 500
@@ -40,27 +43,63 @@ def run(name: str, publish_anyway: bool, **given: Any) -> None:
 
     Latency counts from when a request was due. Every answer is compared with its golden answer.
     """
-    from engineroom.load.open_loop import send_on_schedule
-    from engineroom.load.open_result import refuse_own_figures, result_of_now
-
     limits = Thresholds(
         given["max_p95_ms"], given["max_p99_ms"], given["max_failure_ratio"], given["min_goodput_ratio"]
     )
     wanted = Wanted(limits, given["as_json"], given["output"], given["picture"])
-    wished = _run(name, given)
     slo_ms = given["slo_ms"] or _promise(name)
-    click.echo(f"sending {len(wished.schedule.offsets_s):,} requests: {wished.schedule.words}", err=True)
-    done = send_on_schedule(wished)
-    result = result_of_now(wished, done, slo_ms, command_line())
-    if not publish_anyway:
-        refuse_own_figures(result)
-    if wanted.output:
-        result = with_samples(result, done.samples, wanted.output)
+    result, samples = _measured(_run(name, given), slo_ms, wanted.output, publish_anyway)
     if wanted.picture:
         from engineroom.load.report import picture_from_samples
 
-        picture_from_samples(done.samples.latency_ms, result, wanted.picture)
+        picture_from_samples(samples.latency_ms, result, wanted.picture)
     finish((result,), wanted)
+
+
+@click.command()
+@click.argument("name")
+@asking
+@click.option("--start", type=ABOVE_0, default=10.0, show_default=True, help="The first rate, requests per second.")
+@click.option("--factor", type=click.FloatRange(1, min_open=True), default=1.5, show_default=True, help="To the next.")
+@click.option("--most", type=click.IntRange(1), default=12, show_default=True, help="Most rates.")
+@click.option("--seconds", type=ABOVE_0, default=5.0, show_default=True, help="Time of each rate.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the Poisson arrivals.")
+@click.option("--slo-ms", type=ABOVE_0, help="Latency that goodput is counted against. [default: the recipe's]")
+@click.option("--min-goodput-ratio", type=SHARE, default=0.99, show_default=True, help="Ends where fewer keep the SLO.")
+@click.option("--workers", type=click.IntRange(1), help="Processes that send. [default: by the rate, and the cores]")
+@click.option("--timeout-s", type=ABOVE_0, default=5.0, show_default=True, help="Longest wait for an answer.")
+@click.option("--publish-anyway", is_flag=True, help="Give the figures, marked, where the generator was the limit.")
+def sweep(name: str, as_json: bool, output: Path | None, publish_anyway: bool, **given: Any) -> None:
+    """Offer model NAME more and more, until its goodput falls: the open loop at one rate after the other.
+
+    Exits with 1 where the promise is not kept even at the first rate.
+    """
+    from engineroom.load.sweep import Climb, climbed, highest_kept
+
+    slo_ms, least = given.pop("slo_ms") or _promise(name), given["min_goodput_ratio"]
+    rates = Climb(given.pop("start"), given.pop("factor"), given.pop("most"))
+
+    def measure(rate: float) -> LoadResult:
+        wished = _run(name, {**given, "rate": rate, "steps": None, "times": None, "arrivals": "poisson"})
+        return _measured(wished, slo_ms, output and output.with_stem(f"{output.stem}-{rate:g}"), publish_anyway)[0]
+
+    found: list[LoadResult] = []
+    limited: GeneratorLimited | None = None
+    try:
+        found.extend(climbed(rates, measure, least))
+    except GeneratorLimited as error:
+        if not found:
+            raise
+        limited = error
+    finish(tuple(found), Wanted(Thresholds(failure_ratio=None), as_json, output))
+    kept = highest_kept(tuple(found), least)
+    if kept is None:
+        raise ThresholdMissed(f"{name}: fewer than {least:.0%} were answered within {slo_ms:g} ms at the first rate.")
+    click.echo(f"{kept.offered}: the highest at which {least:.0%} were rightly answered within {slo_ms:g} ms", err=True)
+    if limited:
+        raise limited
+    if kept is found[-1]:
+        click.echo("more was not offered: say a larger --factor, or --most", err=True)
 
 
 @click.command()
@@ -86,6 +125,21 @@ def compare(before: Path, after: Path, margin: float, as_json: bool) -> None:
             verdict = "worse" if one.is_regression(margin) else "within the margin"
             click.echo(f"{one.figure:16} {one.ratio:.3f}  (95 % interval {one.low:.3f} to {one.high:.3f})  {verdict}")
     check_no_regression(found, margin)
+
+
+def _measured(
+    wished: "OpenRun", slo_ms: float, output: Path | None, publish_anyway: bool
+) -> "tuple[LoadResult, Samples]":
+    """Measure; the samples are written beside where the result will be."""
+    from engineroom.load.open_loop import send_on_schedule
+    from engineroom.load.open_result import refuse_own_figures, result_of_now
+
+    click.echo(f"sending {len(wished.schedule.offsets_s):,} requests: {wished.schedule.words}", err=True)
+    done = send_on_schedule(wished)
+    result = result_of_now(wished, done, slo_ms, command_line())
+    if not publish_anyway:
+        refuse_own_figures(result)
+    return (with_samples(result, done.samples, output) if output else result), done.samples
 
 
 def _run(name: str, given: dict[str, Any]) -> "OpenRun":
