@@ -46,7 +46,9 @@ demo: build server ## build, serve, classify photographs, measure, stop
 
 test: install server ## every test, with real servers, engines and load
 	@$(BIN)/engineroom load install-perf-analyzer
-	@$(BIN)/python -m pytest $(TESTS)
+	@# What tests talk to is installed while the first of them run.
+	@mkdir -p .tools
+	@$(BIN)/python tests/counterparts/counterparts.py >.tools/install.log 2>&1 & $(BIN)/python -m pytest $(TESTS)
 
 lint: install ## style, types, import directions, file and function walls
 	@$(BIN)/ruff check

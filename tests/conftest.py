@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from counterparts import programs
 
 from engineroom.cli import main
 from engineroom.project import Project
 from engineroom.repository.agreement import Limits
-from engineroom.repository.files import exclusive, sha256
+from engineroom.repository.files import sha256
 from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder, Repository
 from engineroom.repository.passport import Artefact, Parity, Passport, Profile
 
@@ -87,23 +88,7 @@ def engineroom(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
 
 @pytest.fixture(scope="session")
 def counterpart() -> Counterpart:
-    """Makes the environment of a program that tests talk to and that does not fit beside the toolchain, once.
-
-    It holds what `tests/counterparts/NAME.txt` pins, and lies in `.tools/` under a digest of that file.
-    """
-
-    def programs(name: str) -> Path:
-        pins = ROOT / "tests" / "counterparts" / f"{name}.txt"
-        place = ROOT / ".tools" / f"{name}-{sha256(pins)[:12]}"
-        with exclusive(place.with_suffix(".lock")):
-            if not (place / "complete").exists():
-                shutil.rmtree(place, ignore_errors=True)
-                subprocess.run([sys.executable, "-m", "venv", place], check=True)
-                pip = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps"]
-                subprocess.run([*pip, "-r", pins], check=True)
-                (place / "complete").touch()
-        return place / "bin"
-
+    """Gives the programs of an environment that does not fit beside the toolchain, made once."""
     return programs
 
 

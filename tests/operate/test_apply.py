@@ -53,7 +53,9 @@ def test_a_setting_goes_live_and_everything_else_stays(floor) -> None:
     assert (done.number, done.outcome, done.by, done.why) == (1, "applied", "first@host", "a test")
     assert done.changes["configs/cpu.pbtxt"].before == before
     assert done.effect["after"].golden_p50_ms > 0
-    assert done.effect["after"].queue_us > 200 > done.effect["before"].queue_us
+    # A request that comes alone waits for all of the delay.
+    assert done.effect["after"].queue_us > 200
+    assert done.effect["before"].seconds >= 0.2
     assert history(floor.model) == (done,)
     assert not pending(floor.model)
 

@@ -26,7 +26,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def typed(command: str, folder: Path, path: str = "", status: int = 0) -> str:
     """Type a command in a folder, with the environment of somebody who has activated the virtual one."""
     place = path or f"{BIN}:{os.environ['PATH']}"
-    alone = {name: value for name, value in os.environ.items() if name not in ("ENGINEROOM_PROJECT", "MAKEFLAGS")}
+    # The make that runs the tests would have this one speak of the folders that it enters.
+    others = ("ENGINEROOM_PROJECT", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    alone = {name: value for name, value in os.environ.items() if name not in others}
     done = subprocess.run(
         ["bash", "-c", command], cwd=folder, env={**alone, "PATH": place, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=300,

@@ -12,8 +12,9 @@ from engineroom.repository.layout import Repository
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from counterparts import azurite as azurite_program
 from store_places import Place, google_place, s3_place
-from store_servers import Azurite, azure_server, azurite_program, google_server, s3_server
+from store_servers import Azurite, azure_server, google_server, s3_server
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import re
-import shutil
 import socket
 import subprocess
 import time
@@ -13,8 +12,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-
-from engineroom.repository.files import exclusive, sha256
 
 ROOT = Path(__file__).parents[2]
 
@@ -122,27 +119,6 @@ class Azurite:
             f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={key};"
             f"BlobEndpoint=http://127.0.0.1:{self.port}/devstoreaccount1;"
         )
-
-
-def azurite_program() -> Path | None:
-    """The script that starts azurite, installed from npm on first use; None where there is no npm.
-
-    It holds what `tests/counterparts/azurite.txt` pins, and lies in `.tools/` under a digest of that file.
-    """
-    npm = shutil.which("npm")
-    if npm is None:
-        return None
-    pins = ROOT / "tests" / "counterparts" / "azurite.txt"
-    (pin,) = [line for line in pins.read_text().splitlines() if not line.startswith("#")]
-    place = ROOT / ".tools" / f"azurite-{sha256(pins)[:12]}"
-    with exclusive(place.with_suffix(".lock")):
-        if not (place / "complete").exists():
-            shutil.rmtree(place, ignore_errors=True)
-            place.mkdir()
-            options = ["--prefix", str(place), "--no-audit", "--no-fund", "--silent"]
-            subprocess.run([npm, "install", *options, pin.replace("==", "@")], check=True, timeout=300)
-            (place / "complete").touch()
-    return place / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
 
 
 @contextlib.contextmanager
