@@ -20,9 +20,13 @@ from engineroom.client import (
     FunctionTransport,
     ModelMetadata,
     Rejected,
+    Request,
+    ServerUnavailable,
     TensorMetadata,
 )
 from engineroom.client.deadline import left_s, over, timeout_us, within
+from engineroom.client.over_grpc import GrpcTransport
+from engineroom.client.transport import address_from_url
 
 PROTOCOLS = ("grpc", "http")
 CONFIG = {"name": "m", "input": [{"name": "x", "data_type": "TYPE_FP32", "dims": [1]}]}
@@ -80,6 +84,23 @@ def test_metadata_and_connecting_are_within_the_deadline(silent, protocol):
     ):
         client.infer("m", x=[1.0], timeout_s=0.3)
     assert time.monotonic() - start < 2
+
+
+def test_connecting_ends_before_the_deadline_so_that_another_server_can_be_asked(silent, queues):
+    with Client([f"grpc://{silent}", f"grpc://{queues.grpc}"], connect_timeout_s=0.2) as client:
+        start = time.monotonic()
+        for _ in range(6):
+            assert sleepy(client, "patient", timeout_s=3)["slept_ms"].tolist() == [[0]]
+        assert time.monotonic() - start < 3
+
+
+def test_connecting_is_limited_for_a_known_model_too(silent):
+    transport = GrpcTransport(address_from_url(silent, connect_timeout_s=0.2))
+    start = time.monotonic()
+    with pytest.raises(ServerUnavailable, match=f"no Triton answers at grpc://{silent}"):
+        transport.infer(Request("m", "", (), (), timeout_s=8))
+    transport.close()
+    assert time.monotonic() - start < 3
 
 
 @pytest.mark.parametrize("given_s", [0, -1])
