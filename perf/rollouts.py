@@ -32,11 +32,12 @@ from engineroom.operate.control import controls
 from engineroom.operate.plan import Request
 from engineroom.operate.rollback import taking_back
 from engineroom.operate.versions import before_promotion, promote, retire, rollback, superfluous
+from engineroom.repository.config import config_from_text
 from engineroom.repository.history import history
 from engineroom.repository.layout import ModelFolder
 from engineroom.repository.lint.lint import lint_model
 from engineroom.repository.pbtxt.edit import edited
-from engineroom.repository.policy import current_version
+from engineroom.repository.policy import current_version, served_versions
 from engineroom.serve.server import Server, ServerOptions, running
 
 BY = "rollouts@bench"
@@ -162,7 +163,10 @@ class Floor:
             self.set_delay()
         texts, undoes = taking_back(self.model)
         change = Request("rollback", texts, by=BY, undoes=undoes)
-        self.during(None, lambda: apply(self.model, change, self.options))
+        # Where the setting was set to what it was, the last change that stands is a promotion.
+        path = self.model.cpu_config
+        (target,) = served_versions(config_from_text(texts({})[path], path), self.model.versions)
+        self.during(target, lambda: apply(self.model, change, self.options))
 
 
 def exercise(floor: Floor, times: int) -> Counter[str]:
