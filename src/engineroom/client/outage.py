@@ -1,7 +1,8 @@
 """Why a server did not answer, in words that help."""
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException
 
@@ -34,6 +35,19 @@ def stranger(address: Address, answer: str) -> ServerUnavailable:
         f"{address.url} answers {answer}, not as Triton does. "
         f"Use Triton's port for {address.scheme} ({PORTS[address.scheme]} by default)."
     )
+
+
+@contextmanager
+def understood(address: Address) -> Iterator[None]:
+    """Whatever reading an answer raises, because it is not of the form that the protocol gives it, is a stranger's.
+
+    Raises:
+        ServerUnavailable: Nothing else, besides the errors of ours that pass.
+    """
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        raise stranger(address, f"in a form of its own ({type(error).__name__}: {error})") from error
 
 
 def refused(address: Address, message: str) -> InferenceFailed:

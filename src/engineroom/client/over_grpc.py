@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from engineroom.client.deadline import left_s, over, timeout_us
 from engineroom.client.metadata import ModelMetadata, metadata_from_config
-from engineroom.client.outage import by_queue, nobody_answers, refused, rejected, speaks_http, wrong_server
+from engineroom.client.outage import by_queue, nobody_answers, refused, rejected, speaks_http, understood, wrong_server
 from engineroom.client.transport import Address, Arrays, Request, arrays_from_result, wire_array
 from engineroom.errors import BadInput, CallError, DeadlineExceeded, ModelNotFound, ServerUnavailable
 
@@ -61,7 +61,8 @@ class GrpcTransport:
         """What the model takes and gives."""
         with self._border():
             answer = self._client.get_model_config(model, version, as_json=True, **self._quick)
-        return metadata_from_config(answer["config"], version)
+        with understood(self._where):
+            return metadata_from_config(answer["config"], version)
 
     def loaded(self) -> tuple[tuple[str, str], ...]:
         """Name and version of every model that can answer."""
@@ -89,7 +90,8 @@ class GrpcTransport:
                 client_timeout=request.timeout_s,
                 headers=self._headers,
             )
-            return arrays_from_result(result, [output.name for output in result.get_response().outputs])
+            with understood(self._where):
+                return arrays_from_result(result, [output.name for output in result.get_response().outputs])
 
     def close(self) -> None:
         """Close the channel."""

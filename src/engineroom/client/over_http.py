@@ -4,6 +4,8 @@ tritonclient's own HTTP connections belong to the thread that made them and leav
 thread (two file descriptors each); urllib3's pool is safe to share.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import BadStatusLine, RemoteDisconnected
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +21,7 @@ from engineroom.client.outage import (
     rejected,
     retry_after_s_from_header,
     stranger,
+    understood,
     wrong_server,
 )
 from engineroom.client.transport import Address, Arrays, Request, arrays_from_result, wire_array
@@ -58,12 +61,15 @@ class HttpTransport:
 
     def metadata(self, model: str, version: str) -> ModelMetadata:
         """What the model takes and gives."""
-        return metadata_from_config(self._json("GET", f"{_path(model, version)}/config"), version)
+        config = self._json("GET", f"{_path(model, version)}/config")
+        with understood(self._where):
+            return metadata_from_config(config, version)
 
     def loaded(self) -> tuple[tuple[str, str], ...]:
         """Name and version of every model that can answer."""
         index = self._json("POST", "/v2/repository/index")
-        return tuple((model["name"], model["version"]) for model in index if model.get("state") == "READY")
+        with understood(self._where):
+            return tuple((model["name"], model["version"]) for model in index if model.get("state") == "READY")
 
     def infer(self, request: Request) -> Arrays:
         """Answer one request."""
@@ -78,8 +84,9 @@ class HttpTransport:
         response = self._send("POST", f"{_path(request.model, request.version)}/infer", sent, request.timeout_s)
         self._check(response)
         length = response.headers.get(HEADER_LENGTH)
-        result = client.parse_response_body(response.data, header_length=int(length) if length else None)
-        return arrays_from_result(result, [output["name"] for output in result.get_response()["outputs"]])
+        with understood(self._where), _own_words():
+            result = client.parse_response_body(response.data, header_length=int(length) if length else None)
+            return arrays_from_result(result, [output["name"] for output in result.get_response()["outputs"]])
 
     def close(self) -> None:
         """Close every connection."""
@@ -139,6 +146,17 @@ class HttpTransport:
         if response.status == 404:
             return ModelNotFound(message), None
         return nobody_answers(self._where, message) if busy else refused(self._where, message), None
+
+
+@contextmanager
+def _own_words() -> Iterator[None]:
+    """What tritonclient says of bytes that are no text is a ValueError like every other."""
+    from tritonclient.utils import InferenceServerException
+
+    try:
+        yield
+    except InferenceServerException as error:
+        raise ValueError(error.message()) from error
 
 
 def _path(model: str, version: str) -> str:
