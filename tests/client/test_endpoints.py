@@ -113,6 +113,14 @@ def test_an_unknown_model_is_unknown_everywhere(servers):
         client.infer("n", x=[1.0])
 
 
+def test_names_that_no_server_knows_open_no_breaker(servers):
+    failover = Failover(servers, RetryPolicy())
+    for _ in range(30):
+        with pytest.raises(ModelNotFound):
+            failover.metadata("n", "")
+    assert not any(endpoint.breaker.open for endpoint in failover._endpoints.all)
+
+
 def test_some_server_is_ready(servers):
     failover = Failover(servers, RetryPolicy())
     servers[0].error = servers[1].error = ServerUnavailable("gone")

@@ -29,6 +29,7 @@ class Course:
         self._budget = budget
         self._idempotent = idempotent
         self._attempts = 0
+        self._unknown_at: set[Endpoint] = set()
         budget.earn()
 
     def pause_s(self, endpoint: Endpoint, error: CallError) -> float | None:
@@ -40,6 +41,8 @@ class Course:
         """
         self._attempts += 1
         self.tried.add(endpoint)
+        if isinstance(error, ModelNotFound):
+            self._unknown_at.add(endpoint)
         elsewhere = len(self.tried) < len(self._endpoints.all)
         worth = self._policy.repeats(error) or (elsewhere and isinstance(error, ModelNotFound))
         if not (self._idempotent and worth and self._attempts < self._policy.attempts):
@@ -47,6 +50,11 @@ class Course:
         at_once = elsewhere and isinstance(error, ServerUnavailable | ModelNotFound)
         pause_s = 0.0 if at_once else self._policy.pause_s(self._attempts, error, random.random())  # noqa: S311
         return pause_s if pause_s < left_s() and self._budget.spend() else None
+
+    def answered(self) -> None:
+        """The request has its answer: servers that did not know its model should have."""
+        if self._unknown_at:
+            self._endpoints.blame(self._unknown_at)
 
     def verdict(self, error: CallError) -> CallError:
         """The error that the caller gets: the last one, and what it stands for."""

@@ -10,8 +10,8 @@ from engineroom.client.breaker import Breaker
 from engineroom.client.transport import Transport
 from engineroom.errors import CallError, DeadlineExceeded, ModelNotFound, ServerUnavailable
 
-FAILURES = (ServerUnavailable, DeadlineExceeded, ModelNotFound)
-"""What counts against a server. A Triton that ends in order still takes requests, and knows no model any more."""
+FAILURES = (ServerUnavailable, DeadlineExceeded)
+"""What counts against a server by itself."""
 
 
 class Endpoint:
@@ -53,12 +53,22 @@ class Endpoints:
             yield endpoint
             failed = False
         except CallError as error:
-            failed = isinstance(error, FAILURES)
+            failed = None if isinstance(error, ModelNotFound) else isinstance(error, FAILURES)
             raise
         finally:
             with self._lock:
                 endpoint.in_flight -= 1
                 endpoint.breaker.end(time.monotonic(), failed)
+
+    def blame(self, endpoints: Collection[Endpoint]) -> None:
+        """Count a failure against servers that did not know a model, once another server has answered for it.
+
+        A Triton that ends in order still takes requests, and knows no model any more. A name that no server knows is
+        nobody's failure but the caller's.
+        """
+        with self._lock:
+            for endpoint in endpoints:
+                endpoint.breaker.end(time.monotonic(), failed=True)
 
     def _take(self, tried: Collection[Endpoint]) -> Endpoint:
         with self._lock:

@@ -64,7 +64,9 @@ class Failover:
         while True:
             try:
                 with self._endpoints.taken(course.tried) as endpoint:
-                    return ask(endpoint.transport)
+                    answer = ask(endpoint.transport)
+                course.answered()
+                return answer
             except CallError as error:
                 pause_s = course.pause_s(endpoint, error)
                 if pause_s is None:
