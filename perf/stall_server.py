@@ -35,7 +35,7 @@ METADATA = {
     "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, ROW]}],
     "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, ROW]}],
 }
-SERVER = {"name": "stall", "version": "1", "extensions": ["binary_tensor_data"]}
+SERVER = {"name": "stall", "version": "1", "extensions": ["binary_tensor_data", "statistics"]}
 
 
 @dataclass(frozen=True)

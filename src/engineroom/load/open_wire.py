@@ -117,8 +117,7 @@ class HttpWay:
     async def _exchange(self, request: Request) -> Reply:
         reader, writer = connection = await self._connection()
         try:
-            writer.write(self._head(request))
-            writer.write(request.body)
+            writer.writelines((self._head(request), request.body))
             head = await reader.readuntil(b"\r\n\r\n")
             status, headers = status_and_headers(head)
             body = await reader.readexactly(int(headers["content-length"]))
