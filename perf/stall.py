@@ -1,6 +1,6 @@
 """What load tools say about a server that stops for known times, beside the truth.
 
-python perf/stall.py                      both protocols, a minute
+python perf/stall.py                      both protocols, three minutes
 python perf/stall.py --protocol grpc
 
 The truth about the 99th percentile is computed from the schedule and the stalls alone: whoever is due during a stall
@@ -171,10 +171,10 @@ def table(rows: list[Row]) -> str:
 
 @click.command()
 @click.option("--protocol", "protocols", multiple=True, type=click.Choice(["grpc", "http"]), default=["grpc", "http"])
-@click.option("--rate", default=100.0, show_default=True, help="Requests per second.")
+@click.option("--rate", default=50.0, show_default=True, help="Requests per second.")
 @click.option("--seconds", default=10, show_default=True, help="Time of each tool.")
-@click.option("--stall-ms", default=200.0, show_default=True)
-@click.option("--every-ms", default=2000.0, show_default=True)
+@click.option("--stall-ms", default=500.0, show_default=True)
+@click.option("--every-ms", default=5000.0, show_default=True)
 def main(protocols: tuple[str, ...], rate: float, seconds: int, stall_ms: float, every_ms: float) -> None:
     """Measure with every tool, and print what each says beside the truth."""
     stalls = Stalls(every_ms / 1000, stall_ms / 1000)
