@@ -83,6 +83,17 @@ def test_versions_from_the_command_line(typed: Typed, floor) -> None:
     assert json.loads(out) == {"model": "tiny", "retired": [1, 2]}
 
 
+def test_promote_and_keep_is_one_document(engineroom, publish_served, tmp_path: Path, monkeypatch) -> None:
+    for _ in range(4):
+        model = publish_served(tmp_path / "model_repository")
+    monkeypatch.setenv("ENGINEROOM_PROJECT", str(tmp_path))
+    _, out, _ = engineroom("models", "promote", "tiny", "3", "--offline", "--dry-run", "--json")
+    assert "versions: [3]" in json.loads(out)["config.pbtxt"]["after"]
+    _, out, _ = engineroom("models", "promote", "tiny", "3", "--offline", "--keep", "1", "--json")
+    assert json.loads(out)["retired"] == [1, 2]
+    assert model.versions == (3, 4)
+
+
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [

@@ -142,10 +142,10 @@ def diff(changes: "dict[str, Change]") -> str:
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
-def told(record: "Record", model: str, as_json: bool) -> str:
-    """A change that was made, for people or as JSON."""
+def told(record: "Record", model: str, as_json: bool, **more: Any) -> str:
+    """A change that was made, for people, or as JSON with what else there is to say."""
     if as_json:
-        return json.dumps({"model": model, **asdict(record)}, indent=2)
+        return json.dumps({"model": model, **asdict(record), **more}, indent=2)
     lines = [f"{model}: change {record.number}: {record.action}, {record.outcome}"]
     if record.outcome == "written":
         lines[0] += "; a server serves it from its next start, or after: engineroom config apply " + model

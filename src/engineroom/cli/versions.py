@@ -1,7 +1,7 @@
 """`engineroom models show | promote | rollback | retire`: the versions of a model."""
 
 import json
-from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,12 +76,18 @@ def promote(name: str, version: int | None, keep: int | None, **given: Any) -> N
     options, request = options_from(model, given), request_from(f"promote {chosen}", given)
     if given["dry_run"]:
         versions.intact(model, chosen)
-        _dry_run(model, (chosen,), options)
+        _dry_run(model, (chosen,), options, given["as_json"])
         return
-    click.echo(told(versions.promote(model, chosen, request, options), name, given["as_json"]))
+    done = versions.promote(model, chosen, request, options)
+    if not given["as_json"]:
+        click.echo(told(done, name, as_json=False))
     move_champion(model, chosen)
-    if keep is not None:
-        _retire(model, versions.superfluous(model, keep, options.servers), options.servers, given)
+    old = versions.superfluous(model, keep, options.servers) if keep is not None else ()
+    versions.retire(model, old, request_from("retire", given), options.servers)
+    if given["as_json"]:
+        click.echo(told(done, name, as_json=True, retired=old))
+    elif keep is not None:
+        click.echo(_retired(model, old))
 
 
 @click.command()
@@ -95,7 +101,7 @@ def rollback(name: str, **given: Any) -> None:
     options, request = options_from(model, given), request_from("rollback", given)
     _, before = versions.before_promotion(model)
     if given["dry_run"]:
-        _dry_run(model, before, options)
+        _dry_run(model, before, options, given["as_json"])
     else:
         click.echo(told(versions.rollback(model, request, options), name, given["as_json"]))
         move_champion(model, before[-1])
@@ -134,15 +140,21 @@ def _retire(
     if given["as_json"]:
         click.echo(json.dumps({"model": model.name, "retired": numbers}))
     else:
-        listed = ", ".join(map(str, numbers)) or "none"
-        click.echo(f"{model.name}: versions {'to be ' * given['dry_run']}retired: {listed}")
+        click.echo(_retired(model, numbers, "to be " * given["dry_run"]))
 
 
-def _dry_run(model: "ModelFolder", versions: tuple[int, ...], options: "Options") -> None:
+def _retired(model: "ModelFolder", numbers: tuple[int, ...], when: str = "") -> str:
+    return f"{model.name}: versions {when}retired: {', '.join(map(str, numbers)) or 'none'}"
+
+
+def _dry_run(model: "ModelFolder", versions: tuple[int, ...], options: "Options", as_json: bool) -> None:
     from engineroom.operate.plan import Request, check, planned
     from engineroom.operate.versions import serving_only
 
     changes = planned(model, Request("dry run", serving_only(versions)), options.servers)
-    with suppress(BrokenPipeError):
+    if as_json:
+        moved = {path: asdict(change) for path, change in changes.items() if change.before != change.after}
+        click.echo(json.dumps(moved, indent=2))
+    else:
         click.echo(diff(changes) or f"{model.name}: the configurations stay as they are")
     check(model, changes, options.recipe)
