@@ -2,12 +2,13 @@
 
 import inspect
 import itertools
+import os
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -286,6 +287,11 @@ def _interrupt_nobody() -> None:
     gevent.signal_handler(signal.SIGINT, interrupt)
 
 
-def _end(error: EngineRoomError) -> None:
+def _end(error: EngineRoomError) -> NoReturn:
+    """End the process before the first user: nothing has been measured, and nothing is left to be put away.
+
+    At once, because gRPC's threads under gevent now and then wait for one another at the interpreter's end.
+    """
     click.echo(f"error: {error}", err=True)
-    sys.exit(1)
+    sys.stdout.flush()
+    os._exit(1)
