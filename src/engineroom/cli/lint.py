@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engineroom.cli.operating import DRY_RUN, JSON, REPOSITORY
+from engineroom.cli.operating import DRY_RUN, JSON, REPOSITORY, recipe_of
 from engineroom.project import Project
 
 if TYPE_CHECKING:
-    from engineroom.recipe import Recipe
     from engineroom.repository.layout import ModelFolder
     from engineroom.repository.lint.case import World
     from engineroom.repository.lint.finding import Finding
@@ -95,23 +94,7 @@ def _world(model: "ModelFolder", gpu_memory_gib: float | None) -> "World":
     from engineroom.repository.lint.case import World
 
     memory = None if gpu_memory_gib is None else round(gpu_memory_gib * 2**30)
-    return World(model, _recipe(model), gpu_memory_bytes=memory)
-
-
-def _recipe(model: "ModelFolder") -> "Recipe | None":
-    """The model's recipe, where the project has the repository and a recipe; one that does not import is told."""
-    from engineroom.compile.recipes import recipe_from_name
-    from engineroom.errors import RecipeError
-
-    project = Project.find()
-    own = project.repository.resolve() == model.path.parent.resolve()
-    if not own or not (project.recipes / f"{model.name}.py").is_file():
-        return None
-    try:
-        return recipe_from_name(project, model.name)
-    except RecipeError as error:
-        click.echo(f"note: {model.name} is checked without its recipe: {error}", err=True)
-        return None
+    return World(model, recipe_of(model), gpu_memory_bytes=memory)
 
 
 def _fixed(world: "World", *, dry_run: bool, quiet: bool) -> "World":

@@ -121,12 +121,17 @@ def headers_from(words: tuple[str, ...]) -> dict[str, str]:
 
 
 def recipe_of(model: "ModelFolder") -> "Recipe | None":
-    """The model's recipe, where the project has one that can be read."""
+    """The model's recipe, where the project has the repository and a recipe; one that does not import is told."""
     from engineroom.compile.recipes import recipe_from_name
 
+    project = Project.find()
+    own = project.repository.resolve() == model.path.parent.resolve()
+    if not own or not (project.recipes / f"{model.name}.py").is_file():
+        return None
     try:
-        return recipe_from_name(Project.find(), model.name)
-    except RecipeError:
+        return recipe_from_name(project, model.name)
+    except RecipeError as error:
+        click.echo(f"note: {model.name} is checked without its recipe: {error}", err=True)
         return None
 
 

@@ -83,7 +83,8 @@ def promote(name: str, version: int | None, keep: int | None, **given: Any) -> N
         click.echo(told(done, name, as_json=False))
     move_champion(model, chosen)
     old = versions.superfluous(model, keep, options.servers) if keep is not None else ()
-    versions.retire(model, old, request_from("retire", given), options.servers)
+    if old:
+        versions.retire(model, old, request_from("retire", given), options.servers)
     if given["as_json"]:
         click.echo(told(done, name, as_json=True, retired=old))
     elif keep is not None:
