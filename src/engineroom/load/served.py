@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from engineroom.client import Client, ModelMetadata
-from engineroom.client.retry import RetryPolicy
 from engineroom.client.transport import PORTS, Address, address_from_url
 from engineroom.errors import BadInput, LoadError
 from engineroom.load.result import ServerTime
@@ -94,7 +93,7 @@ def served_model(address: Address, name: str) -> ServedModel:
         ServerUnavailable: Nobody answers.
         ModelNotFound: The server does not know, or has not loaded, the model.
     """
-    with Client(address.url, retry=RetryPolicy(attempts=1)) as client:
+    with Client(address.url) as client:
         metadata = client.metadata(name)
     with _asking(address) as (triton, options):
         versions = triton.get_model_metadata(name, **options)["versions"]
