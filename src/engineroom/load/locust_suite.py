@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
@@ -152,14 +152,15 @@ class Suite:
         _interrupt_nobody()
         options = environment.parsed_options
         if options is None or options.master or options.worker:
-            _end(
-                LoadError("this suite keeps every sample in one process. Leave --master, --worker and --processes out.")
-            )
+            alone = "this suite keeps every sample in one process. Leave --master, --worker and --processes out."
+            # Locust's own end stops the processes it has already begun.
+            _end(LoadError(alone), sys.exit)
         elif environment.web_ui is None:
             try:
                 self._prepare(environment)
             except EngineRoomError as error:
-                _end(error)
+                # gRPC's threads under gevent now and then wait for one another at the interpreter's end.
+                _end(error, os._exit)
 
     def _prepare(self, environment: Any) -> None:
         assert environment.parsed_options is not None, "checked when Locust started"  # noqa: S101
@@ -287,11 +288,13 @@ def _interrupt_nobody() -> None:
     gevent.signal_handler(signal.SIGINT, interrupt)
 
 
-def _end(error: EngineRoomError) -> NoReturn:
+def _end(error: EngineRoomError, leave: Callable[[int], NoReturn]) -> NoReturn:
     """End the process before the first user: nothing has been measured, and nothing is left to be put away.
 
-    At once, because gRPC's threads under gevent now and then wait for one another at the interpreter's end.
+    Args:
+        error: Why.
+        leave: Ends the process with a status.
     """
     click.echo(f"error: {error}", err=True)
     sys.stdout.flush()
-    os._exit(1)
+    leave(1)
