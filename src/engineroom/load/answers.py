@@ -1,12 +1,8 @@
 """Answers under load: each is compared with its golden answer."""
 
-from typing import Any
-
-import numpy.typing as npt
-
 from engineroom.load.open_wire import Reply
 from engineroom.load.outcome import Outcome
-from engineroom.load.prepared import Request, arrays_from_grpc, arrays_from_http
+from engineroom.load.prepared import Request
 
 KEPT_BYTES = 32 << 20
 """Right answers remembered, in all."""
@@ -35,7 +31,7 @@ class Comparison:
         if (number, reply.body) in self._right:
             return Outcome.RIGHT
         try:
-            mismatch: Exception | None = request.mismatch(arrays_from_reply(reply, request.json_bytes is None))
+            mismatch: Exception | None = request.mismatch(request.arrays(reply.body, reply.json_bytes))
         except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes do to the parsers
             mismatch = error
         if mismatch is not None:
@@ -45,12 +41,3 @@ class Comparison:
             self._kept_bytes += len(reply.body)
             self._right.add((number, reply.body))
         return Outcome.RIGHT
-
-
-def arrays_from_reply(reply: Reply, over_grpc: bool) -> dict[str, npt.NDArray[Any]]:
-    """Read an answer; see `arrays_from_grpc` and `arrays_from_http`."""
-    if not over_grpc:
-        return arrays_from_http(reply.body, reply.json_bytes)
-    from tritonclient.grpc import service_pb2
-
-    return arrays_from_grpc(service_pb2.ModelInferResponse.FromString(reply.body))
