@@ -26,7 +26,7 @@ from engineroom.client import (
 )
 from engineroom.client.deadline import left_s, over, timeout_us, within
 from engineroom.client.over_grpc import GrpcTransport
-from engineroom.client.transport import address_from_url
+from engineroom.client.transport import Connecting, address_from_url
 
 PROTOCOLS = ("grpc", "http")
 CONFIG = {"name": "m", "input": [{"name": "x", "data_type": "TYPE_FP32", "dims": [1]}]}
@@ -97,7 +97,7 @@ def test_connecting_ends_before_the_deadline_so_that_another_server_can_be_asked
 
 
 def test_connecting_is_limited_for_a_known_model_too(silent):
-    transport = GrpcTransport(address_from_url(silent, connect_timeout_s=0.2))
+    transport = GrpcTransport(address_from_url(silent, Connecting(connect_timeout_s=0.2)))
     start = time.monotonic()
     with pytest.raises(ServerUnavailable, match=f"no Triton answers at grpc://{silent}"):
         transport.infer(Request("m", "", (), (), timeout_s=8))

@@ -20,7 +20,9 @@ def test_address(url, protocol, expected):
     assert address_from_options(url, protocol).url == expected
 
 
-@pytest.mark.parametrize(("url", "protocol"), [("http://server", "grpc"), ("ftp://server", None), ("a:b", None)])
+@pytest.mark.parametrize(
+    ("url", "protocol"), [("http://server", "grpc"), ("ftp://server", None), ("a:b", None), ("grpcs://s", None)]
+)
 def test_no_address(url, protocol):
     with pytest.raises(BadInput):
         address_from_options(url, protocol)

@@ -14,6 +14,7 @@ from engineroom.client.client import Client
 from engineroom.client.functions import FunctionTransport
 from engineroom.client.metadata import ModelMetadata, TensorMetadata
 from engineroom.client.retry import RetryPolicy
+from engineroom.client.tls import TLS
 from engineroom.client.transport import Arrays, InputTensor, Request, RequestedOutput, Transport
 from engineroom.errors import (
     BadInput,
@@ -26,6 +27,7 @@ from engineroom.errors import (
 )
 
 __all__ = [
+    "TLS",
     "Arrays",
     "BadInput",
     "CallError",

@@ -15,7 +15,8 @@ from engineroom.client.deadline import left_s, within
 from engineroom.client.failover import Failover, transports_from_urls
 from engineroom.client.metadata import ModelMetadata
 from engineroom.client.retry import RetryPolicy
-from engineroom.client.transport import Arrays, InputTensor, Request, RequestedOutput, Transport
+from engineroom.client.tls import TLS
+from engineroom.client.transport import Arrays, Connecting, InputTensor, Request, RequestedOutput, Transport
 from engineroom.errors import (
     BadInput,
     CallError,
@@ -38,32 +39,39 @@ class Client:
     is refused, and after an error, so that a reloaded model is noticed.
 
     Args:
-        url: `grpc://HOST:PORT`, `http://HOST:PORT`, or `HOST:PORT` for gRPC; or several of them. Of several the one
-            with the fewest requests in flight is asked. Nothing is sent before the first call.
+        url: `grpc://HOST:PORT`, `http://HOST:PORT`, or `HOST:PORT` for gRPC; over TLS `grpcs://` and `https://`; or
+            several of them. Of several the one with the fewest requests in flight is asked. Nothing is sent before the
+            first call.
         timeout_s: Seconds a call may take as a whole: connecting, metadata, all its parts. They are sent along as the
             request's timeout, for a queue that lets requests set their own.
         connect_timeout_s: Seconds for connecting, and for readiness and metadata.
-        headers: Sent with every request, such as the key of a restricted API.
+        headers: Sent with every request, such as the key of a restricted API or a bearer token.
+        tls: Whom to believe at `grpcs://` and `https://` instead of the system's authorities, and what to show.
+        shared_memory: Whether large tensors travel through shared memory: None where the address is this machine's and
+            the server takes it, True at every address whose server takes it, False nowhere. The network takes the rest.
         retry: When a request is repeated, within its deadline; `RetryPolicy(attempts=1)` for never.
         transport: Used instead of `url`, and closed with the client: `FunctionTransport` makes a server needless in
             an application's tests.
 
     Raises:
-        BadInput: The URL is none.
+        BadInput: A URL is none, or a header, or a file of `tls`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - options by name, each of which most callers leave out
         self,
         url: str | Sequence[str] = "grpc://127.0.0.1:8001",
         *,
         timeout_s: float = 30.0,
         connect_timeout_s: float = 3.0,
         headers: Mapping[str, str] | None = None,
+        tls: TLS | None = None,
+        shared_memory: bool | None = None,
         retry: RetryPolicy | None = None,
         transport: Transport | None = None,
     ) -> None:
         self.timeout_s = timeout_s
-        transports = [transport] if transport else transports_from_urls(url, headers, connect_timeout_s)
+        connecting = Connecting(headers or {}, connect_timeout_s, tls, shared_memory)
+        transports = [transport] if transport else transports_from_urls(url, connecting)
         self._transport = Failover(transports, retry or RetryPolicy())
         self._known: dict[tuple[str, str], ModelMetadata] = {}
         self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="engineroom-client")
@@ -227,7 +235,8 @@ class Client:
             waits_s = left_s()
             if not waits_s:
                 raise DeadlineExceeded("no time left")
-            return self._transport.infer(Request(model.name, model.version, part, outputs, waits_s, idempotent))
+            request = Request(model.name, model.version, part, outputs, waits_s, idempotent, model.outputs)
+            return self._transport.infer(request)
 
         parts = parts_of(model, tensors)
         try:

@@ -1,7 +1,7 @@
 """Several servers, or one that fails now and then, as one transport."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ from engineroom.client.deadline import left_s, within
 from engineroom.client.endpoints import Endpoints
 from engineroom.client.metadata import ModelMetadata
 from engineroom.client.retry import RetryPolicy
-from engineroom.client.transport import Address, Arrays, Request, Transport, address_from_url
+from engineroom.client.transport import Address, Arrays, Connecting, Request, Transport, address_from_url
 from engineroom.errors import BadInput, CallError, ServerUnavailable
 
 Answer = TypeVar("Answer")
@@ -84,9 +84,7 @@ class Failover:
             return False
 
 
-def transports_from_urls(
-    urls: str | Sequence[str], headers: Mapping[str, str] | None, connect_timeout_s: float
-) -> list[Transport]:
+def transports_from_urls(urls: str | Sequence[str], connecting: Connecting) -> list[Transport]:
     """A transport for each server; imports tritonclient.
 
     Raises:
@@ -95,11 +93,11 @@ def transports_from_urls(
     given = [urls] if isinstance(urls, str) else list(urls)
     if not given:
         raise BadInput("no server address is given.")
-    return [_transport_from_address(address_from_url(url, headers, connect_timeout_s)) for url in given]
+    return [_transport_from_address(address_from_url(url, connecting)) for url in given]
 
 
 def _transport_from_address(address: Address) -> Transport:
-    if address.scheme == "http":
+    if address.protocol == "http":
         from engineroom.client.over_http import HttpTransport
 
         return HttpTransport(address)

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from engineroom.client.deadline import left_s, over, timeout_us
 from engineroom.client.metadata import ModelMetadata, metadata_from_config
 from engineroom.client.outage import by_queue, nobody_answers, refused, rejected, speaks_http, understood, wrong_server
+from engineroom.client.tls import credentials_from_tls
 from engineroom.client.transport import Address, Arrays, Request, arrays_from_result, wire_array
 from engineroom.errors import BadInput, CallError, DeadlineExceeded, ModelNotFound, ServerUnavailable
 
@@ -27,6 +29,28 @@ OPTIONS = (
 )
 
 
+def channel_options(address: Address) -> tuple[tuple[str, Any], ...]:
+    """The options of a channel to this server."""
+    # Of all its names: this is how long gRPC tries to connect, 20 s where it is not given.
+    connecting = ("grpc.min_reconnect_backoff_ms", max(1, round(address.connect_timeout_s * 1000)))
+    name = address.tls.server_name
+    return (*OPTIONS, connecting, *([("grpc.ssl_target_name_override", name)] if name else []))
+
+
+def grpc_credentials(address: Address) -> Any:
+    """What gRPC is told of an address's TLS: `grpc.ChannelCredentials`; None where it is spoken to in the clear.
+
+    Raises:
+        BadInput: A file of its `TLS` is of no use.
+    """
+    if not address.secure:
+        return None
+    from grpc import ssl_channel_credentials
+
+    known = credentials_from_tls(address.tls)
+    return ssl_channel_credentials(known.roots, known.key, known.chain)
+
+
 class GrpcTransport:
     """One channel; tritonclient's gRPC calls may share it between threads.
 
@@ -41,9 +65,9 @@ class GrpcTransport:
         self._where = address
         self._headers = {name.lower(): value for name, value in address.headers.items()}
         self._met = False  # whether the port has ever answered as a Triton does
-        # Of all its names: this is how long gRPC tries to connect, 20 s where it is not given.
-        connecting = ("grpc.min_reconnect_backoff_ms", max(1, round(address.connect_timeout_s * 1000)))
-        self._client = grpc.InferenceServerClient(address.netloc, channel_args=(*OPTIONS, connecting))
+        self._client = grpc.InferenceServerClient(
+            address.netloc, creds=grpc_credentials(address), channel_args=channel_options(address)
+        )
 
     @property
     def address(self) -> str:

@@ -24,6 +24,7 @@ from engineroom.client.outage import (
     understood,
     wrong_server,
 )
+from engineroom.client.tls import credentials_from_tls
 from engineroom.client.transport import Address, Arrays, Request, arrays_from_result, wire_array
 from engineroom.errors import CallError, DeadlineExceeded, ModelNotFound
 
@@ -46,9 +47,7 @@ class HttpTransport:
 
         self._http = http
         self._where = address
-        self._pool = urllib3.HTTPConnectionPool(
-            address.host, address.port, maxsize=CONNECTIONS, retries=False, headers=dict(address.headers)
-        )
+        self._pool = _pool(address)
 
     @property
     def address(self) -> str:
@@ -157,6 +156,19 @@ def _own_words() -> Iterator[None]:
         yield
     except InferenceServerException as error:
         raise ValueError(error.message()) from error
+
+
+def _pool(address: Address) -> urllib3.HTTPConnectionPool:
+    if not address.secure:
+        return urllib3.HTTPConnectionPool(address.host, address.port, maxsize=CONNECTIONS, retries=False)
+    return urllib3.HTTPSConnectionPool(
+        address.host,
+        address.port,
+        maxsize=CONNECTIONS,
+        retries=False,
+        ssl_context=credentials_from_tls(address.tls).context,
+        server_hostname=address.tls.server_name or None,
+    )
 
 
 def _path(model: str, version: str) -> str:

@@ -1,5 +1,6 @@
 """The seam between the client and a protocol: what goes over it, and how a transport is chosen."""
 
+import re
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,14 +10,19 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 
-from engineroom.client.metadata import ModelMetadata
+from engineroom.client.metadata import ModelMetadata, TensorMetadata
+from engineroom.client.tls import TLS
 from engineroom.errors import BadInput, InferenceFailed
 
 Arrays = dict[str, npt.NDArray[Any]]
 """Arrays by tensor name."""
 
-PORTS = {"grpc": 8001, "http": 8000}
-"""Protocols and Triton's port of each, where an address names none."""
+PORTS = {"grpc": 8001, "http": 8000, "grpcs": 8001, "https": 443}
+"""Schemes and the port of each, where an address names none: Triton's, and for HTTPS, which Triton does not speak, that
+of a proxy before it."""
+
+HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A header's name (RFC 9110, 5.6.2)."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class Request:
         outputs: What is asked for; everything where empty.
         timeout_s: Seconds until the caller stops waiting.
         idempotent: Whether it may be sent twice.
+        answers: Every output that the model has, as far as the sender knows.
     """
 
     model: str
@@ -66,6 +73,7 @@ class Request:
     outputs: tuple[RequestedOutput, ...]
     timeout_s: float
     idempotent: bool = True
+    answers: tuple[TensorMetadata, ...] = ()
 
 
 class Transport(Protocol):
@@ -108,22 +116,87 @@ class Transport(Protocol):
 
 
 @dataclass(frozen=True)
-class Address:
-    """Where a server listens.
+class Connecting:
+    """How servers are reached, besides their addresses.
 
     Attributes:
-        scheme: `grpc` or `http`.
+        headers: Sent with every request, such as a key or a token; in no message.
+        connect_timeout_s: Seconds for connecting, and for every call that needs no model: readiness and metadata.
+        tls: Whom to believe at `grpcs://` and `https://`, and what to show.
+        shared_memory: Whether large tensors travel through shared memory: None where the address is this machine's and
+            the server takes it, True at every address whose server takes it, False nowhere.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    connect_timeout_s: float = 3.0
+    tls: TLS | None = None
+    shared_memory: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse headers here: the libraries underneath would, with the secret in their message.
+
+        Raises:
+            BadInput: A name is none, or a value holds what no header may.
+        """
+        for name, value in self.headers.items():
+            if not isinstance(name, str) or not HEADER.fullmatch(name):
+                raise BadInput(f"{name!r} is no name of a header.")
+            if not isinstance(value, str) or not value.isascii() or not value.isprintable() or value != value.strip():
+                raise BadInput(
+                    f"header '{name}': its value is no plain ASCII text of one line. A key from a file ends with a "
+                    "line break: .strip() it."
+                )
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens, and how it is reached.
+
+    Attributes:
+        scheme: One of `PORTS`; with an `s` at the end, over TLS.
         host: Name or number, IPv6 without brackets.
         port: TCP port.
-        headers: Sent with every request, such as the key of a restricted API.
-        connect_timeout_s: Seconds for connecting, and for every call that needs no model: readiness and metadata.
+        connecting: What is common to all servers of a client.
     """
 
     scheme: str
     host: str
     port: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    connect_timeout_s: float = 3.0
+    connecting: Connecting = field(default_factory=Connecting)
+
+    def __post_init__(self) -> None:
+        """Refuse to speak in the clear where TLS was asked for.
+
+        Raises:
+            BadInput: There is a `TLS`, and the scheme is without.
+        """
+        if self.connecting.tls and not self.secure:
+            raise BadInput(f"{self.url} goes without TLS, and one is given. Use {self.scheme}s://{self.netloc}.")
+
+    @property
+    def secure(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.scheme.endswith("s")
+
+    @property
+    def protocol(self) -> str:
+        """`grpc` or `http`."""
+        return self.scheme.removesuffix("s")
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Sent with every request."""
+        return self.connecting.headers
+
+    @property
+    def connect_timeout_s(self) -> float:
+        """Seconds for connecting, and for readiness and metadata."""
+        return self.connecting.connect_timeout_s
+
+    @property
+    def tls(self) -> TLS:
+        """Whom to believe, and what to show."""
+        return self.connecting.tls or TLS()
 
     @property
     def netloc(self) -> str:
@@ -136,8 +209,8 @@ class Address:
         return f"{self.scheme}://{self.netloc}"
 
 
-def address_from_url(url: str, headers: Mapping[str, str] | None = None, connect_timeout_s: float = 3.0) -> Address:
-    """Read a server's URL: `grpc://HOST:PORT`, `http://HOST:PORT`, or `HOST:PORT` for gRPC.
+def address_from_url(url: str, connecting: Connecting | None = None) -> Address:
+    """Read a server's URL: `grpc://HOST:PORT`, `http://HOST:PORT`, with an `s` over TLS, or `HOST:PORT` for gRPC.
 
     Raises:
         BadInput: The text is no such URL.
@@ -149,10 +222,10 @@ def address_from_url(url: str, headers: Mapping[str, str] | None = None, connect
         raise BadInput(f"'{url}' is no server address ({error}). {_FORMS}") from error
     if parts.scheme not in PORTS or not parts.hostname or parts.path.strip("/") or parts.query:
         raise BadInput(f"'{url}' is no server address. {_FORMS}")
-    return Address(parts.scheme, parts.hostname, port or PORTS[parts.scheme], headers or {}, connect_timeout_s)
+    return Address(parts.scheme, parts.hostname, port or PORTS[parts.scheme], connecting or Connecting())
 
 
-_FORMS = "Use grpc://HOST:8001, http://HOST:8000, or HOST:PORT for gRPC."
+_FORMS = "Use grpc://HOST:8001, http://HOST:8000, or HOST:PORT for gRPC; grpcs:// and https:// over TLS."
 
 
 def wire_array(tensor: InputTensor) -> npt.NDArray[Any]:

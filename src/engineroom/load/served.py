@@ -19,10 +19,12 @@ def address_from_options(url: str | None, protocol: str | None) -> Address:
         protocol: `grpc` or `http`; the URL's own where None, and gRPC where neither says.
 
     Raises:
-        BadInput: The URL is none, or says another protocol.
+        BadInput: The URL is none, says another protocol, or asks for TLS.
     """
     if url and "://" in url:
         address = address_from_url(url)
+        if address.secure:
+            raise BadInput(f"{url}: load is sent without TLS. Give grpc:// or http://, and measure behind the proxy.")
         if protocol and address.scheme != protocol:
             raise BadInput(f"{url} is not for {protocol}. Say one of --url and --protocol, or make them agree.")
         return address
