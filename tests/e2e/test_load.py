@@ -297,7 +297,7 @@ class TestLocustItself:
             pytest.param(["--model", "adder"], "no server is named", id="no host"),
             pytest.param([], "no model is named", id="no model"),
             pytest.param(["--model", "adder", "--batch", "9"], "the server takes 1..8", id="batch too large"),
-            pytest.param(["--model", "adder", "--processes", "2"], "every sample in one process", id="processes"),
+            pytest.param(["--model", "adder", "--master"], "every sample in one process", id="master"),
         ],
     )
     def test_what_cannot_begin(self, suite, place, options, expected):
@@ -305,6 +305,11 @@ class TestLocustItself:
         status, _, errors = suite(*host, *options)
         assert status == 1
         assert expected in errors
+
+    def test_processes_are_refused_before_the_first_is_forked(self, suite, place):
+        status, _, errors = suite("--host", place.url("grpc"), "--model", "adder", "--processes", "2")
+        assert status == 2
+        assert "every sample in one process" in errors
 
     def test_ctrl_c_still_gives_a_result(self, place, tmp_path):
         path = tmp_path / "result.json"

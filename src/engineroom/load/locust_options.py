@@ -1,6 +1,6 @@
 """The options that our Locust file adds to Locust's own, and what they come to."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +29,12 @@ class SuiteOptions:
     result: Path | None
 
 
+ALONE = "this suite keeps every sample in one process. Leave --master, --worker and --processes out."
+
+
 def add_options(parser: ArgumentParser) -> None:
     """Listener for Locust's `init_command_line_parser`."""
+    _refuse_processes(parser)
     group = parser.add_argument_group("engineroom")
     group.add_argument("--model", default="", help="Model to ask, as it is called on the server.")
     group.add_argument("--batch", type=int, default=1, help="Rows of one request.")
@@ -63,3 +67,14 @@ def options_from_locust(parsed: Namespace, host: str | None) -> SuiteOptions:
         thresholds=Thresholds(parsed.max_p95_ms, parsed.max_p99_ms, parsed.max_failure_ratio),
         result=Path(parsed.result) if parsed.result else None,
     )
+
+
+def _refuse_processes(parser: ArgumentParser) -> None:
+    """Refuse `--processes` where it is read: Locust forks next, and now and then leaves the children behind."""
+
+    def refused(_: str) -> int:
+        raise ArgumentTypeError(ALONE)
+
+    for action in parser._actions:
+        if action.dest == "processes":
+            action.type = refused

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
@@ -14,11 +14,12 @@ import click
 
 from engineroom.errors import BadInput, EngineRoomError, LoadError
 from engineroom.load.conditions import conditions_of_now
-from engineroom.load.locust_options import SuiteOptions, add_options, options_from_locust
-from engineroom.load.locust_wire import Caller, connect
+from engineroom.load.locust_options import ALONE, SuiteOptions, add_options, options_from_locust
+from engineroom.load.locust_wire import Caller, FailedCall, connect
+from engineroom.load.outcome import Outcome
 from engineroom.load.prepared import Request, requests_from_golden
 from engineroom.load.result import LoadResult, Offered, results_to_file
-from engineroom.load.samples import Recorder, Samples, latency_from_samples, samples_to_file
+from engineroom.load.samples import Recorder, Samples, latency_from_samples, samples_beside, samples_to_file
 from engineroom.load.served import ServedModel, Spent, address_from_options, served_model, spent_where_told
 from engineroom.load.table import text_from_results
 from engineroom.project import Project
@@ -127,14 +128,16 @@ class Suite:
         """
         sent_s = time.perf_counter()
         failure: EngineRoomError | None = None
+        outcome = Outcome.RIGHT
         try:
             answer = caller.send(request)
-        except EngineRoomError as error:
-            failure = error
+        except FailedCall as error:
+            failure, outcome = error, error.outcome
         latency_ms = (time.perf_counter() - sent_s) * 1000
         if failure is None:
             failure = request.mismatch(answer)
-        self.measured.recorder.add(sent_s, latency_ms, failure is not None)
+            outcome = Outcome.WRONG if failure else Outcome.RIGHT
+        self.measured.recorder.add(sent_s, latency_ms, outcome)
         environment.events.request.fire(
             request_type=self._protocol,
             name=request.model,
@@ -152,15 +155,12 @@ class Suite:
         _interrupt_nobody()
         options = environment.parsed_options
         if options is None or options.master or options.worker:
-            alone = "this suite keeps every sample in one process. Leave --master, --worker and --processes out."
-            # Locust's own end stops the processes it has already begun.
-            _end(LoadError(alone), sys.exit)
+            _end(LoadError(ALONE))
         elif environment.web_ui is None:
             try:
                 self._prepare(environment)
             except EngineRoomError as error:
-                # gRPC's threads under gevent now and then wait for one another at the interpreter's end.
-                _end(error, os._exit)
+                _end(error)
 
     def _prepare(self, environment: Any) -> None:
         assert environment.parsed_options is not None, "checked when Locust started"  # noqa: S101
@@ -241,6 +241,7 @@ def _result(plan: Plan, measured: Measured) -> LoadResult:
         failures=int(samples.failed.sum()),
         rows_per_request=plan.options.batch,
         latency=latency_from_samples(samples.latency_ms),
+        failed=samples.failed_by_kind,
         conditions=conditions_of_now(" ".join(["locust", *sys.argv[1:]]), versions),
         server=spent.since(measured.spent) if spent and measured.spent else None,
     )
@@ -250,7 +251,7 @@ def _result(plan: Plan, measured: Measured) -> LoadResult:
 def _written(result: LoadResult, samples: Samples, options: SuiteOptions) -> LoadResult:
     if options.result is None:
         return result
-    beside = options.result.with_suffix(".samples.npz")
+    beside = samples_beside(options.result)
     samples_to_file(samples, beside)
     result = replace(result, samples=beside.name)
     results_to_file((result,), options.result)
@@ -288,13 +289,11 @@ def _interrupt_nobody() -> None:
     gevent.signal_handler(signal.SIGINT, interrupt)
 
 
-def _end(error: EngineRoomError, leave: Callable[[int], NoReturn]) -> NoReturn:
+def _end(error: EngineRoomError) -> NoReturn:
     """End the process before the first user: nothing has been measured, and nothing is left to be put away.
 
-    Args:
-        error: Why.
-        leave: Ends the process with a status.
+    At once, because gRPC's threads under gevent now and then wait for one another at the interpreter's end.
     """
     click.echo(f"error: {error}", err=True)
     sys.stdout.flush()
-    leave(1)
+    os._exit(1)
