@@ -151,7 +151,7 @@ def perf_analyzer(case: Case) -> list[Row]:
         ("perf_analyzer, Poisson rate", replace(run, rate=f"{case.rate_per_s:g}")),
     ):
         try:
-            (told,) = measure_with_perf_analyzer(tool, one, COMMAND)
+            ((told, _),) = measure_with_perf_analyzer(tool, one, COMMAND)
             rows.append(Row(name, told.latency, told.requests, "; ".join(told.notes)))
         except LoadError as error:
             click.echo(f"{name}: {error}")

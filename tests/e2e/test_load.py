@@ -24,7 +24,7 @@ from engineroom.load.perf_binary import find_perf_analyzer
 from engineroom.load.perf_install import install_perf_analyzer
 from engineroom.load.perf_run import PerfRun
 from engineroom.load.result import results_from_file
-from engineroom.load.samples import samples_from_file
+from engineroom.load.samples import samples_beside, samples_from_file
 from engineroom.load.served import served_model
 
 ROOT = Path(__file__).parents[2]
@@ -157,6 +157,22 @@ class TestPerfAnalyzer:
         assert result["requests_per_s"] == pytest.approx(100, rel=0.4)
         assert "timed from the actual send" in result["notes"][0]
 
+    def test_every_request_is_kept_where_it_is_wanted(self, load, place, tmp_path):
+        path = tmp_path / "result.json"
+        options = ("--url", place.url("http"), *QUICK, "--concurrency", "1:2", "--keep-samples", "--output", path)
+        status, output, errors = load("perf-analyzer", "adder", *options)
+        assert status == 0, errors
+        assert "which slows perf_analyzer" in output
+        results = results_from_file(path)
+        assert [one.samples for one in results] == ["result-1.samples.jsonl.gz", "result-2.samples.jsonl.gz"]
+        for one in results:
+            samples = samples_from_file(tmp_path / one.samples)
+            assert len(samples) == one.requests
+            assert np.median(samples.latency_ms) == pytest.approx(one.latency.p50_ms, rel=0.05)
+        status, output, _ = load("compare", path, path)
+        assert status == 0
+        assert "concurrency 2:" in output
+
     def test_shared_memory(self, load, place):
         status, _, _ = load("perf-analyzer", "adder", "--url", place.url("grpc"), *QUICK, "--shared-memory", "system")
         assert status == 0
@@ -243,7 +259,7 @@ class TestLocust:
         assert result.offered.value == 2
         assert 0.5 < result.duration_s < 4
         assert result.rows_per_s == pytest.approx(3 * result.requests / result.duration_s)
-        assert result.latency.max_ms == samples.latency_ms.max()
+        assert result.latency.max_ms == pytest.approx(samples.latency_ms.max(), abs=0.002)
         assert result.server.infer_us > 0
         with Image.open(picture) as image:
             assert image.format == "PNG"
@@ -284,7 +300,7 @@ class TestLocustItself:
         status, output, _ = suite("--host", place.url("grpc"), "--model", "adder", "--result", path, *limits)
         assert status == 0
         assert "rows/s" in output
-        assert results_from_file(path)[0].requests == len(samples_from_file(path.with_suffix(".samples.npz")))
+        assert results_from_file(path)[0].requests == len(samples_from_file(samples_beside(path)))
 
     def test_limits_missed(self, suite, place):
         status, _, errors = suite("--host", place.url("http"), "--model", "adder", "--max-p99-ms", 0.001)

@@ -1,5 +1,6 @@
 """Results, models and a server that stops for known times, for the tests of load."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -11,7 +12,9 @@ import pytest
 
 from engineroom.client import ModelMetadata, TensorMetadata
 from engineroom.client.transport import address_from_url
-from engineroom.load.prepared import requests_from_golden
+from engineroom.load.fine_loop import fine_loop
+from engineroom.load.open_wire import open_caller
+from engineroom.load.prepared import Request, requests_from_golden
 from engineroom.load.result import Conditions, Latency, LoadResult, Offered, ServerTime
 from engineroom.load.served import ServedModel, address_from_options, served_model
 from engineroom.repository.golden import Golden
@@ -45,7 +48,8 @@ def result(conditions):
         conditions=conditions,
         server=ServerTime(100.0, 20.0, 900.0, 50.0),
         notes=("a remark",),
-        samples="result.samples.npz",
+        samples="result.samples.jsonl.gz",
+        failed={"refused": 20},
     )
 
 
@@ -99,6 +103,44 @@ def ask():
         return served, requests_from_golden(Golden("stall", {"x": x}, {"y": x + np.float32(error)}), served, 1)
 
     return prepared
+
+
+@pytest.fixture
+def exchange():
+    """What requests come to: `exchange(server, *bodies, scheme="grpc", timeout_s=5, headers=None, together=True)`.
+
+    The server is a URL, or a coroutine function that is given the reader and writer of each connection.
+    """
+
+    def play(server, *bodies, **options):
+        loop = fine_loop()
+        try:
+            return loop.run_until_complete(exchanged(server, bodies, **options))
+        finally:
+            loop.close()
+
+    return play
+
+
+async def exchanged(server, bodies, scheme="grpc", timeout_s=5, headers=None, together=True):
+    """See `exchange`."""
+    own = None if isinstance(server, str) else await asyncio.start_server(server, "127.0.0.1", 0)
+    url = f"{scheme}://127.0.0.1:{own.sockets[0].getsockname()[1]}" if own else server
+    way = open_caller(address_from_url(url, headers), timeout_s)
+    ends = []
+    try:
+        for body in bodies:
+            ends.append(asyncio.get_running_loop().create_future())
+            way.send(Request("stall", 1, body, len(body), None), ends[-1].set_result)
+            if not together:
+                way.flush()
+                await ends[-1]
+        way.flush()
+        return await asyncio.gather(*ends)
+    finally:
+        await way.close()
+        if own:
+            own.close()
 
 
 @pytest.fixture

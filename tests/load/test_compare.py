@@ -4,8 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engineroom.load.result import Offered, OpenLoop, results_to_file
-from engineroom.load.samples import Samples, samples_to_file
+from engineroom.load.result import Goodput, Offered, OpenLoop, results_from_file, results_to_file
+from engineroom.load.samples import Samples, samples_beside, samples_from_file, samples_to_file
 
 REQUESTS = 2000
 RATE_PER_S = 100
@@ -20,11 +20,14 @@ def measured(result, tmp_path):
         due_s = 500 + np.arange(REQUESTS) / RATE_PER_S
         latency_ms = factor * rng.lognormal(np.log(10), 0.3, REQUESTS)
         samples = Samples(due_s, latency_ms, rng.uniform(size=REQUESTS) < failed, due_s)
-        told = OpenLoop("constant 100/s for 20 s", 20, 100, REQUESTS, 0.1, 0.2, 0.3, 1, 0.1, "none")
+        told = OpenLoop("constant 100/s for 20 s", 20, 0.1, 0.2, 0.3, 1, 0.1, "none")
         path = tmp_path / f"{name}.json"
-        samples_to_file(samples, path.with_suffix(".samples.npz"))
+        samples_to_file(samples, samples_beside(path))
         one = replace(
-            result, samples=f"{name}.samples.npz", **{"open_loop": told, "offered": Offered("rate", 100), **fields}
+            result,
+            samples=samples_beside(path).name,
+            goodput=Goodput(100, REQUESTS, RATE_PER_S),
+            **{"open_loop": told, "offered": Offered("rate", 100), **fields},
         )
         results_to_file((one,), path)
         return path
@@ -98,9 +101,8 @@ def test_chance_in_the_rate_is_the_same_load(compare, measured):
 
 def test_of_a_closed_loop_the_throughput_is_compared(compare, measured):
     slower = measured("b", open_loop=None)
-    samples = slower.with_suffix(".samples.npz")
-    with np.load(samples) as arrays:
-        samples_to_file(Samples(2 * arrays["sent_s"], arrays["latency_ms"], arrays["failed"]), samples)
+    kept = samples_from_file(samples_beside(slower))
+    samples_to_file(Samples(2 * kept.sent_s, kept.latency_ms, kept.failed), samples_beside(slower))
     status, _, errors = compare(measured("a", open_loop=None), slower)
     assert status == 1
     assert "right answers is 0.500 of what it was" in errors
@@ -112,12 +114,13 @@ def test_a_first_run_without_right_answers(compare, measured):
     assert "there were no right answers" in errors
 
 
-def test_a_file_without_samples(compare, measured, result, tmp_path):
+@pytest.mark.parametrize("samples", [None, "../elsewhere.samples.jsonl.gz"], ids=["none", "elsewhere"])
+def test_a_file_without_samples(compare, result, tmp_path, samples):
     path = tmp_path / "none.json"
-    results_to_file((replace(result, samples=None),), path)
-    status, _, errors = compare(measured("a"), path)
+    results_to_file((replace(result, samples=samples),), path)
+    status, _, errors = compare(path, path)
     assert status == 1
-    assert "one with its samples is compared" in errors
+    assert "names no samples beside it (users 8)" in errors
 
 
 def test_a_generator_that_was_the_limit_is_not_compared(compare, measured):
@@ -135,3 +138,35 @@ def test_too_few_requests(compare, measured, monkeypatch):
     status, _, errors = compare(measured("a"), measured("b"))
     assert status == 1
     assert "200 requests are too few to compare" in errors
+
+
+@pytest.fixture
+def sweep(measured, tmp_path):
+    """Writes runs at several rates into one file: `sweep(name, {rate: factor})`."""
+
+    def write(name, factors):
+        runs = []
+        for rate, factor in factors.items():
+            path = measured(f"{name}-{rate}", factor=factor, seed=rate, offered=Offered("rate", rate))
+            runs.extend(results_from_file(path))
+        path = tmp_path / f"{name}.json"
+        results_to_file(tuple(runs), path)
+        return path
+
+    return write
+
+
+def test_of_sweeps_the_rates_that_both_have_are_compared(compare, sweep):
+    before, after = sweep("a", {10: 1, 20: 1, 40: 1}), sweep("b", {20: 1, 40: 1.5, 80: 1})
+    status, text, errors = compare(before, after)
+    assert status == 1
+    assert [line for line in text.splitlines() if line.startswith("rate")] == ["rate 20/s:", "rate 40/s:"]
+    assert "rate 40/s: p50 is 1.5" in errors
+    assert "rate 20/s" not in errors
+    assert {one["offered"] for one in json.loads(compare(before, after, "--json")[1])} == {"rate 20/s", "rate 40/s"}
+
+
+def test_sweeps_without_a_common_rate(compare, sweep):
+    status, _, errors = compare(sweep("a", {10: 1, 20: 1}), sweep("b", {40: 1}))
+    assert status == 1
+    assert "has offered rate 10/s, rate 20/s" in errors

@@ -50,7 +50,7 @@ def test_a_quiet_run(summed_up, done):
     result = summed_up(done)
     assert (result.requests, result.failures, result.duration_s) == (2000, 0, 20)
     assert result.latency.p999_ms == 10
-    assert result.open_loop.goodput_per_s == 100
+    assert result.goodput.per_s == 100
     assert result.open_loop.lateness_p99_ms == pytest.approx(0.1, abs=1e-3)
     assert result.open_loop.limit == "none"
     refuse_own_figures(result)
@@ -58,16 +58,16 @@ def test_a_quiet_run(summed_up, done):
 
 def test_goodput_counts_right_answers_within_the_promise(summed_up, done):
     slow = failing(done, 0.25, Outcome.RIGHT, 200)
-    assert summed_up(slow).open_loop.goodput_per_s == pytest.approx(75)
-    assert summed_up(slow, slo_ms=200).open_loop.goodput_per_s == pytest.approx(100)
+    assert summed_up(slow).goodput.per_s == pytest.approx(75)
+    assert summed_up(slow, slo_ms=200).goodput.per_s == pytest.approx(100)
     # Rejected at once, and therefore quick: no goodput.
-    assert summed_up(failing(done, 0.25, Outcome.REJECTED, 1)).open_loop.goodput_per_s == pytest.approx(75)
+    assert summed_up(failing(done, 0.25, Outcome.REJECTED, 1)).goodput.per_s == pytest.approx(75)
 
 
 def test_failures_are_counted_by_kind(summed_up, done):
     result = summed_up(failing(done, 0.02, Outcome.REJECTED, 1))
     assert result.failures == 40
-    assert result.open_loop.failed == {"rejected": 40}
+    assert result.failed == {"rejected": 40}
     assert result.open_loop.limit == "none"
 
 

@@ -1,15 +1,28 @@
+import gzip
+import json
+
 import numpy as np
 import pytest
 
 from engineroom.errors import LoadError
-from engineroom.load.samples import Recorder, latency_from_samples, samples_from_file, samples_to_file
+from engineroom.load import samples as samples_module
+from engineroom.load.outcome import Outcome
+from engineroom.load.result import Goodput
+from engineroom.load.samples import (
+    Recorder,
+    Samples,
+    goodput_from_samples,
+    latency_from_samples,
+    samples_from_file,
+    samples_to_file,
+)
 
 
 @pytest.fixture
 def samples():
     recorder = Recorder()
     for second in range(10):
-        recorder.add(float(second), second + 1.0, second == 3)
+        recorder.add(float(second), second + 1.0, Outcome.LATE if second == 3 else Outcome.RIGHT)
     return recorder.samples()
 
 
@@ -36,16 +49,72 @@ def test_a_span_holds_what_was_sent_in_it_whenever_it_ended(samples):
     assert kept.last_end_s == pytest.approx(5.006)
 
 
-def test_samples_survive_the_disk(samples, tmp_path):
-    path = tmp_path / "new" / "run.samples.npz"
+def test_goodput_counts_who_is_right_and_in_time(samples):
+    assert goodput_from_samples(samples, slo_ms=5, span_s=2) == Goodput(5, 4, 2)
+    assert samples.failed_by_kind == {"late": 1}
+
+
+def test_a_closed_loop_survives_the_disk(samples, tmp_path):
+    path = tmp_path / "new" / "run.samples.jsonl.gz"
     samples_to_file(samples, path)
     read = samples_from_file(path)
     assert read.latency_ms.tolist() == samples.latency_ms.tolist()
-    assert read.failed.dtype == np.bool_
+    assert read.outcome.tolist() == samples.outcome.tolist()
+    assert (read.failed == samples.failed).all()
+    assert read.scheduled_s is None
 
 
-def test_a_file_without_samples(tmp_path):
-    path = tmp_path / "other.npz"
-    np.savez(path, something=np.ones(3))
+def test_an_open_loop_survives_the_disk_to_the_microsecond(tmp_path, monkeypatch):
+    monkeypatch.setattr(samples_module, "AT_ONCE", 7)
+    rng = np.random.default_rng(0)
+    due_s = 1e6 + np.sort(rng.uniform(0, 100, 50))
+    outcome = rng.integers(0, len(Outcome), 50).astype(np.uint8)
+    kept = Samples(due_s + 1e-4, rng.uniform(1, 9, 50), outcome != 0, due_s, outcome)
+    samples_to_file(kept, tmp_path / "run.samples.jsonl.gz")
+    read = samples_from_file(tmp_path / "run.samples.jsonl.gz")
+    assert np.abs(read.latency_ms - kept.latency_ms).max() <= 0.001
+    assert np.abs(read.scheduled_s - (due_s - due_s[0])).max() < 1e-6
+    assert (read.outcome == outcome).all()
+
+
+def test_one_line_a_request_for_whoever_wants_to_read_it(tmp_path):
+    due_s = np.array([10.0, 10.5])
+    kept = Samples(due_s + 0.001, np.array([2.0, 30_000.0]), np.array([False, True]), due_s, np.array([0, 3], np.uint8))
+    samples_to_file(kept, tmp_path / "run.samples.jsonl.gz")
+    with gzip.open(tmp_path / "run.samples.jsonl.gz", "rt") as file:
+        assert [json.loads(line) for line in file] == [
+            {"scheduled_us": 0, "sent_us": 1000, "end_us": 2000, "outcome": "right"},
+            {"scheduled_us": 500_000, "sent_us": 501_000, "end_us": 30_500_000, "outcome": "late"},
+        ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("no JSON\n", id="no JSON"),
+        pytest.param("7\n", id="no object"),
+        pytest.param('{"sent_us": 0}\n', id="a field is missing"),
+        pytest.param('{"sent_us": 0, "end_us": 1, "outcome": "perhaps"}\n', id="an unknown outcome"),
+        pytest.param('{"sent_us": 9, "end_us": 1, "outcome": "right"}\n', id="an end before the beginning"),
+        pytest.param('{"sent_us": 0, "end_us": 1e99, "outcome": "right"}\n', id="a number too large"),
+    ],
+)
+def test_a_file_without_samples(tmp_path, text):
+    path = tmp_path / "other.samples.jsonl.gz"
+    path.write_bytes(gzip.compress(text.encode()))
     with pytest.raises(LoadError, match="holds no samples"):
         samples_from_file(path)
+
+
+def test_a_file_that_is_not_whole_or_not_there(samples, tmp_path):
+    path = tmp_path / "run.samples.jsonl.gz"
+    samples_to_file(samples, path)
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(LoadError, match="holds no samples"):
+        samples_from_file(path)
+    with pytest.raises(LoadError, match="holds no samples"):
+        samples_from_file(tmp_path / "nothing")
+    (tmp_path / "file").touch()
+    with pytest.raises(LoadError, match="cannot be written"):
+        samples_to_file(samples, tmp_path / "file" / "run.samples.jsonl.gz")

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from engineroom.errors import BadInput, GeneratorLimited
-from engineroom.load.result import Offered, OpenLoop, results_from_file
+from engineroom.load.result import Goodput, Offered, results_from_file
 from engineroom.load.sweep import Climb, climbed, highest_kept
 
 
@@ -12,8 +12,8 @@ def at_rate(result):
     """The result of a server that answers 200 requests/s in time, and hardly any beyond."""
 
     def measure(rate):
-        told = OpenLoop("", 1, 100, int(rate if rate <= 200 else 0.1 * rate), 0, 0, 0, 1, 0, "none")
-        return replace(result, requests=int(rate), offered=Offered("rate", rate), open_loop=told)
+        kept = rate if rate <= 200 else 0.1 * rate
+        return replace(result, requests=int(rate), offered=Offered("rate", rate), goodput=Goodput(100, int(kept), kept))
 
     return measure
 
@@ -48,7 +48,7 @@ def test_the_command(load_stall, tmp_path):
     assert "the highest at which 99% were rightly answered within 5000 ms" in errors
     assert "more was not offered" in errors
     results = results_from_file(path)
-    assert [one.samples for one in results] == ["sweep-20.samples.npz", "sweep-40.samples.npz"]
+    assert [one.samples for one in results] == ["sweep-20.samples.jsonl.gz", "sweep-40.samples.jsonl.gz"]
     assert all((tmp_path / one.samples).is_file() for one in results)
     assert text.count("goodput 100.00%") == 2
 

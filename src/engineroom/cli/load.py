@@ -12,6 +12,8 @@ from engineroom.load.thresholds import Thresholds
 from engineroom.project import Project
 
 if TYPE_CHECKING:
+    from engineroom.load.result import LoadResult
+    from engineroom.load.samples import Samples
     from engineroom.load.served import ServedModel
 
 
@@ -36,6 +38,7 @@ load.add_command(compare)
 @click.option("--window-ms", type=click.IntRange(100), default=1000, show_default=True, help="One measurement window.")
 @click.option("--stability-percent", type=ABOVE_0, default=20.0, show_default=True, help="Three windows must agree so.")
 @click.option("--trials", type=click.IntRange(3), default=10, show_default=True, help="Most windows at one load.")
+@click.option("--keep-samples", is_flag=True, help="Let it write every request down: up to a third of its throughput.")
 def perf_analyzer(name: str, max_p95_ms: float | None, max_p99_ms: float | None, **given: Any) -> None:
     """Measure model NAME with NVIDIA's perf_analyzer, at one load after the other."""
     import tempfile
@@ -51,7 +54,14 @@ def perf_analyzer(name: str, max_p95_ms: float | None, max_p99_ms: float | None,
     with tempfile.TemporaryDirectory(prefix="engineroom-input-") as folder:
         data = _input_data(given.pop("input_data"), served, Path(folder))
         run = PerfRun(served, input_data=data, **given)
-        finish(measure_with_perf_analyzer(tool, run, command_line()), wanted)
+        found = measure_with_perf_analyzer(tool, run, command_line())
+    finish(tuple(_kept(result, samples, wanted.output) for result, samples in found), wanted)
+
+
+def _kept(result: "LoadResult", samples: "Samples | None", output: Path | None) -> "LoadResult":
+    if samples is None or output is None:
+        return result
+    return with_samples(result, samples, output, f"{result.offered.value:g}")
 
 
 def _input_data(text: str | None, served: "ServedModel", folder: Path) -> Path | None:

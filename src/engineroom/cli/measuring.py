@@ -65,11 +65,11 @@ def _with(command: Callable[..., None], *options: Callable[..., Callable[..., No
     return command
 
 
-def with_samples(result: LoadResult, samples: "Samples", output: Path) -> LoadResult:
-    """Write every sample beside a result's file, and say so in the result."""
-    from engineroom.load.samples import samples_to_file
+def with_samples(result: LoadResult, samples: "Samples", output: Path, part: str = "") -> LoadResult:
+    """Write every request beside a result's file, and say so in the result; `part` tells several results apart."""
+    from engineroom.load.samples import samples_beside, samples_to_file
 
-    beside = output.with_suffix(".samples.npz")
+    beside = samples_beside(output, part)
     samples_to_file(samples, beside)
     return replace(result, samples=beside.name)
 

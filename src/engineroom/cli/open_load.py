@@ -13,6 +13,7 @@ from engineroom.load.thresholds import Thresholds
 from engineroom.project import Project
 
 if TYPE_CHECKING:
+    from engineroom.load.compare import Ratio
     from engineroom.load.open_loop import OpenRun
     from engineroom.load.samples import Samples
     from engineroom.load.schedule import Schedule
@@ -48,7 +49,9 @@ def run(name: str, publish_anyway: bool, **given: Any) -> None:
     )
     wanted = Wanted(limits, given["as_json"], given["output"], given["picture"])
     slo_ms = given["slo_ms"] or _promise(name)
-    result, samples = _measured(_run(name, given), slo_ms, wanted.output, publish_anyway)
+    result, samples = _measured(_run(name, given), slo_ms, publish_anyway)
+    if wanted.output:
+        result = with_samples(result, samples, wanted.output)
     if wanted.picture:
         from engineroom.load.report import picture_from_samples
 
@@ -81,7 +84,8 @@ def sweep(name: str, as_json: bool, output: Path | None, publish_anyway: bool, *
 
     def measure(rate: float) -> LoadResult:
         wished = _run(name, {**given, "rate": rate, "steps": None, "times": None, "arrivals": "poisson"})
-        return _measured(wished, slo_ms, output and output.with_stem(f"{output.stem}-{rate:g}"), publish_anyway)[0]
+        result, samples = _measured(wished, slo_ms, publish_anyway)
+        return with_samples(result, samples, output, f"{rate:g}") if output else result
 
     found: list[LoadResult] = []
     limited: GeneratorLimited | None = None
@@ -110,27 +114,41 @@ def sweep(name: str, as_json: bool, output: Path | None, publish_anyway: bool, *
 def compare(before: Path, after: Path, margin: float, as_json: bool) -> None:
     """Compare the results in two files: ratios with their intervals; exit with 1 where AFTER is worse.
 
-    It is worse where the whole 95 % interval of a ratio is beyond the margin.
+    It is worse where the whole 95 % interval of a ratio is beyond the margin. Of several loads, as a sweep measures,
+    those are compared that both files have.
     """
-    import json
-    from dataclasses import asdict
+    from engineroom.load.compare import check_no_regression, pairs_from_files, ratios
 
-    from engineroom.load.compare import check_no_regression, measurement_from_file, ratios
-
-    found = ratios(measurement_from_file(before), measurement_from_file(after))
-    if as_json:
-        click.echo(json.dumps([{**asdict(one), "regression": one.is_regression(margin)} for one in found], indent=2))
-    else:
-        for one in found:
-            verdict = "worse" if one.is_regression(margin) else "within the margin"
-            click.echo(f"{one.figure:16} {one.ratio:.3f}  (95 % interval {one.low:.3f} to {one.high:.3f})  {verdict}")
+    pairs = pairs_from_files(before, after)
+    found = {str(pair.before.result.offered): ratios(pair) for pair in pairs}
+    click.echo(_ratios_as_json(found, margin) if as_json else _ratios_as_text(found, margin))
     check_no_regression(found, margin)
 
 
-def _measured(
-    wished: "OpenRun", slo_ms: float, output: Path | None, publish_anyway: bool
-) -> "tuple[LoadResult, Samples]":
-    """Measure; the samples are written beside where the result will be."""
+def _ratios_as_json(found: "dict[str, tuple[Ratio, ...]]", margin: float) -> str:
+    import json
+    from dataclasses import asdict
+
+    rows = [
+        {"offered": load, **asdict(one), "regression": one.is_regression(margin)}
+        for load, there in found.items()
+        for one in there
+    ]
+    return json.dumps(rows, indent=2)
+
+
+def _ratios_as_text(found: "dict[str, tuple[Ratio, ...]]", margin: float) -> str:
+    lines = []
+    for load, there in found.items():
+        lines.append(f"{load}:")
+        for one in there:
+            verdict = "worse" if one.is_regression(margin) else "within the margin"
+            interval = f"95 % interval {one.low:.3f} to {one.high:.3f}"
+            lines.append(f"  {one.figure:14} {one.ratio:.3f}  ({interval})  {verdict}")
+    return "\n".join(lines)
+
+
+def _measured(wished: "OpenRun", slo_ms: float, publish_anyway: bool) -> "tuple[LoadResult, Samples]":
     from engineroom.load.open_loop import send_on_schedule
     from engineroom.load.open_result import refuse_own_figures, result_of_now
 
@@ -139,7 +157,7 @@ def _measured(
     result = result_of_now(wished, done, slo_ms, command_line())
     if not publish_anyway:
         refuse_own_figures(result)
-    return (with_samples(result, done.samples, output) if output else result), done.samples
+    return result, done.samples
 
 
 def _run(name: str, given: dict[str, Any]) -> "OpenRun":

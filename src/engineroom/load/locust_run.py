@@ -11,7 +11,7 @@ from pathlib import Path
 from engineroom.client.transport import Address
 from engineroom.errors import BadInput, LoadError, ToolMissing
 from engineroom.load.result import LoadResult, results_from_file
-from engineroom.load.samples import Samples, samples_from_file
+from engineroom.load.samples import Samples, samples_beside, samples_from_file
 from engineroom.project import Project
 
 SLACK_S = 60.0
@@ -81,7 +81,7 @@ def measure_with_locust(run: LocustRun, project: Project, command: str) -> tuple
         path = Path(folder) / "result.json"
         _run([sys.executable, "-m", "locust", "-f", str(locustfile), *run.options(path)], run, project)
         (result,) = results_from_file(path)
-        samples = samples_from_file(path.with_suffix(".samples.npz"))
+        samples = samples_from_file(samples_beside(path))
     conditions = replace(result.conditions, command=command)
     return replace(result, conditions=conditions, samples=None), samples
 

@@ -6,7 +6,20 @@ import numpy.typing as npt
 
 from engineroom.client.transport import Address
 from engineroom.errors import InferenceFailed
+from engineroom.load.outcome import Outcome, outcome_from_grpc, outcome_from_http
 from engineroom.load.prepared import METHOD, Request, arrays_from_grpc, arrays_from_http
+
+
+class FailedCall(InferenceFailed):
+    """A request got no answer.
+
+    Attributes:
+        outcome: What became of it.
+    """
+
+    def __init__(self, message: str, outcome: Outcome) -> None:
+        super().__init__(message)
+        self.outcome = outcome
 
 
 class Caller(Protocol):
@@ -19,7 +32,7 @@ class Caller(Protocol):
             The answer by output name, rows on the first axis.
 
         Raises:
-            InferenceFailed: The server answered with an error, or not in time, or not at all.
+            FailedCall: The server answered with an error, or not in time, or not at all.
         """
 
     def close(self) -> None:
@@ -60,7 +73,8 @@ class GrpcCaller:
         try:
             answer = self._infer(request.body, timeout=self._timeout_s)
         except self._error as error:
-            raise InferenceFailed(f"{request.model}: {error.code().name}: {error.details()}") from error
+            code, details = error.code().name, str(error.details())
+            raise FailedCall(f"{request.model}: {code}: {details}", outcome_from_grpc(code, details)) from error
         return arrays_from_grpc(answer)
 
     def close(self) -> None:
@@ -85,11 +99,11 @@ class HttpCaller:
             response = self._client.post(f"/v2/models/{request.model}/infer", body=request.body, headers=headers)
             body = bytes(response.read())
         except OSError as error:
-            raise InferenceFailed(f"{request.model}: {error or type(error).__name__}") from error
+            outcome = Outcome.LATE if isinstance(error, TimeoutError) else Outcome.UNREACHABLE
+            raise FailedCall(f"{request.model}: {error or type(error).__name__}", outcome) from error
         if response.status_code != 200:
-            raise InferenceFailed(
-                f"{request.model}: HTTP {response.status_code}: {body[:200].decode(errors='replace')}"
-            )
+            words = f"{request.model}: HTTP {response.status_code}: {body[:200].decode(errors='replace')}"
+            raise FailedCall(words, outcome_from_http(response.status_code, body))
         length = response.get("inference-header-content-length")
         return arrays_from_http(body, int(length) if length else None)
 

@@ -7,7 +7,7 @@ from engineroom.load.conditions import conditions_of_now
 from engineroom.load.open_loop import OpenRun, OpenRunDone
 from engineroom.load.outcome import Outcome
 from engineroom.load.result import Conditions, Limit, LoadResult, Offered, OpenLoop
-from engineroom.load.samples import latency_from_samples
+from engineroom.load.samples import goodput_from_samples, latency_from_samples
 
 LATEST_MS = 1.0
 """Largest 99th percentile of the lateness at which the figures are the server's."""
@@ -31,7 +31,7 @@ def result_from_run(run: OpenRun, done: OpenRunDone, slo_ms: float, conditions: 
     """
     samples, span_s = done.samples, run.schedule.span_s
     right = ~samples.failed
-    open_loop = _open_loop(run, done, slo_ms)
+    open_loop = _open_loop(run, done)
     marks = (MARK,) if open_loop.limit == "generator" else ()
     last_s = float(samples.end_s[right].max(initial=0.0)) - done.begin_s
     return LoadResult(
@@ -48,6 +48,8 @@ def result_from_run(run: OpenRun, done: OpenRunDone, slo_ms: float, conditions: 
         conditions=conditions,
         server=done.server,
         notes=(*marks, *(f"{word}: {text}" for word, text in done.reasons.items())),
+        goodput=goodput_from_samples(samples, slo_ms, span_s),
+        failed=samples.failed_by_kind,
         open_loop=open_loop,
     )
 
@@ -65,13 +67,12 @@ def result_of_now(run: OpenRun, done: OpenRunDone, slo_ms: float, command: str) 
     return result_from_run(run, done, slo_ms, conditions_of_now(command, versions))
 
 
-def _open_loop(run: OpenRun, done: OpenRunDone, slo_ms: float) -> OpenLoop:
+def _open_loop(run: OpenRun, done: OpenRunDone) -> OpenLoop:
     samples = done.samples
     assert samples.outcome is not None, "an open loop's samples have one"  # noqa: S101
     sent = samples.outcome != Outcome.UNSENT
     lateness_ms = (samples.sent_s - samples.begin_s) * 1000
     p50, p99, most = np.percentile(lateness_ms, (50, 99, 100), method="inverted_cdf")
-    counts = {kind.word: int((samples.outcome == kind).sum()) for kind in Outcome if kind is not Outcome.RIGHT}
     end_s = done.begin_s + run.schedule.span_s + 1
     behind = bool((~samples.failed & (samples.end_s <= end_s)).mean() < KEPT_UP)
     own = p99 > LATEST_MS or done.busiest > BUSIEST or not sent.all()
@@ -79,15 +80,12 @@ def _open_loop(run: OpenRun, done: OpenRunDone, slo_ms: float) -> OpenLoop:
     return OpenLoop(
         arrivals=run.schedule.words,
         span_s=run.schedule.span_s,
-        slo_ms=slo_ms,
-        in_time=int((~samples.failed & (samples.latency_ms <= slo_ms)).sum()),
         lateness_p50_ms=float(p50),
         lateness_p99_ms=float(p99),
         lateness_max_ms=float(most),
         workers=done.workers,
         busiest=done.busiest,
         limit=limit,
-        failed={word: count for word, count in counts.items() if count},
     )
 
 
@@ -103,6 +101,6 @@ def refuse_own_figures(result: LoadResult) -> None:
     raise GeneratorLimited(
         f"{result.model} at {result.offered}: the generator was the limit, so its figures would not be the server's: "
         f"lateness p99 {told.lateness_p99_ms:.2f} ms ({LATEST_MS:g} ms is allowed), busiest event loop at work "
-        f"{told.busiest:.0%} of the time ({BUSIEST:.0%}), {told.failed.get(Outcome.UNSENT.word, 0)} requests never "
+        f"{told.busiest:.0%} of the time ({BUSIEST:.0%}), {result.failed.get(Outcome.UNSENT.word, 0)} requests never "
         "sent. Give it more --workers or idle cores, or offer less; --publish-anyway prints the figures, marked."
     )

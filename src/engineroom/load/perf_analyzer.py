@@ -9,14 +9,18 @@ from engineroom.errors import LoadError
 from engineroom.load.conditions import conditions_of_now
 from engineroom.load.perf_binary import PerfAnalyzer
 from engineroom.load.perf_report import results_from_output
-from engineroom.load.perf_run import PerfRun
+from engineroom.load.perf_run import PerfRun, export_beside
+from engineroom.load.perf_samples import samples_from_export
 from engineroom.load.result import LoadResult
+from engineroom.load.samples import Samples
 
 STOPPED_TRYING = 2
 """perf_analyzer's exit status where no three windows in a row were alike."""
 
 
-def measure_with_perf_analyzer(tool: PerfAnalyzer, run: PerfRun, command: str) -> tuple[LoadResult, ...]:
+def measure_with_perf_analyzer(
+    tool: PerfAnalyzer, run: PerfRun, command: str
+) -> tuple[tuple[LoadResult, Samples | None], ...]:
     """Run perf_analyzer.
 
     Args:
@@ -25,7 +29,7 @@ def measure_with_perf_analyzer(tool: PerfAnalyzer, run: PerfRun, command: str) -
         command: The command to put into the results' conditions.
 
     Returns:
-        One result a load, in the order measured.
+        One result a load, upward, each with its samples where they were to be kept.
 
     Raises:
         LoadError: It ended with an error, found no stable measurement, or took too long and was killed.
@@ -34,8 +38,12 @@ def measure_with_perf_analyzer(tool: PerfAnalyzer, run: PerfRun, command: str) -
         report = Path(folder) / "report.csv"
         output = _output(tool, run, report)
         text = report.read_text(encoding="utf-8") if report.is_file() else ""
+        kept = samples_from_export(export_beside(report)) if run.keep_samples else {}
     versions = {"perf_analyzer": tool.version, "server": run.served.server, run.served.name: run.served.version}
-    return results_from_output(output, text, run, conditions_of_now(command, versions))
+    results = results_from_output(output, text, run, conditions_of_now(command, versions))
+    if run.keep_samples and not kept.keys() >= {one.offered.value for one in results}:
+        raise LoadError(f"{run.served.name}: perf_analyzer's export lacks a load. Use version 2.60.0.")
+    return tuple((one, kept.get(one.offered.value)) for one in results)
 
 
 def _output(tool: PerfAnalyzer, run: PerfRun, report: Path) -> str:

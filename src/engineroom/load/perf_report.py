@@ -84,8 +84,9 @@ def _server_time(row: dict[str, str]) -> ServerTime:
 
 
 def _notes(block: str, run: PerfRun) -> tuple[str, ...]:
+    kept = ("every request was written down, which slows perf_analyzer",) if run.keep_samples else ()
     late = re.search(r"([\d.]+)% of the requests were delayed", block)
     if not run.rate:
-        return ()
+        return kept
     timed = "latency is timed from the actual send, not from the scheduled one"
-    return (f"{late[1]} % of the requests were sent late; {timed}",) if late else (timed,)
+    return (f"{late[1]} % of the requests were sent late; {timed}" if late else timed, *kept)

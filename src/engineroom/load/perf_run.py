@@ -23,6 +23,7 @@ class PerfRun:
         window_ms: Length of one measurement window. Three in a row must agree.
         stability_percent: How far throughput and latency of the three may be apart.
         trials: Most windows at one load.
+        keep_samples: Let perf_analyzer write every request down, which takes up to a third of its throughput.
         slack_s: Time to start and to drain, beside the windows.
     """
 
@@ -36,6 +37,7 @@ class PerfRun:
     window_ms: int = 1000
     stability_percent: float = 20
     trials: int = 10
+    keep_samples: bool = False
     slack_s: float = 30.0
 
     def __post_init__(self) -> None:
@@ -59,14 +61,16 @@ class PerfRun:
         """perf_analyzer's own options.
 
         Args:
-            report: CSV file it is to write.
+            report: CSV file it is to write; every request goes beside it, where it is to be kept.
         """
-        # No --profile-export-file: it writes every request's tensors out as numbers, which takes a third of the
-        # throughput even for small ones. No --request-count: its time is rounded up to whole windows.
+        # No --request-count: its time is rounded up to whole windows.
         options = ["-m", self.served.name, "-i", self.served.address.scheme, "-u", self.served.address.netloc]
         options += ["-b", str(self.batch), "-p", str(self.window_ms), "-r", str(self.trials)]
         options += ["-s", f"{self.stability_percent:g}", "-f", str(report), "--verbose-csv"]
         options += ["--shared-memory", self.shared_memory]
+        if self.keep_samples:
+            # Every request's tensors are in it, too, as numbers.
+            options += ["--profile-export-file", str(export_beside(report))]
         if self.rate:
             # Synchronous sending has four requests in flight at most, and is a closed loop without saying so.
             options += ["--request-rate-range", self.rate, "--request-distribution", "poisson"]
@@ -78,6 +82,11 @@ class PerfRun:
         for shape in self.shapes:
             options += ["--shape", shape]
         return options
+
+
+def export_beside(report: Path) -> Path:
+    """The file of all requests, beside the report."""
+    return report.with_name("requests.json")
 
 
 def levels_in_range(text: str) -> int:

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from engineroom.errors import LoadError
 from engineroom.repository.documents import document_from_file, known
+from engineroom.repository.files import write_atomically
 
-SCHEMA = 1
-"""Version of the results' form; raised when a reader of the old form would misread the new one."""
+SCHEMA = 2
+"""Version of the results' form. Older ones are refused: their samples had another form."""
 
 Kind = Literal["concurrency", "users", "rate"]
 
@@ -20,14 +21,18 @@ class Offered:
 
     Attributes:
         kind: `concurrency` (requests kept in flight), `users` (Locust's closed loops) or `rate` (requests per second).
-        value: The amount, in the unit of its kind.
+        value: The amount, in the unit of its kind; the most, where it changes.
+        shape: How it changes, as it was asked for; empty where it does not.
     """
 
     kind: Kind
     value: float
+    shape: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.value:g}" + ("/s" if self.kind == "rate" else "")
+        return (
+            f"{self.kind} {self.value:g}" + ("/s" if self.kind == "rate" else "") + (self.shape and f" ({self.shape})")
+        )
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,21 @@ class Latency:
     p999_ms: float | None = None
 
 
+@dataclass(frozen=True)
+class Goodput:
+    """How many kept the promise.
+
+    Attributes:
+        slo_ms: The latency promised.
+        in_time: Requests rightly answered within it.
+        per_s: The same, per second.
+    """
+
+    slo_ms: float
+    in_time: int
+    per_s: float
+
+
 Limit = Literal["none", "server", "generator"]
 
 
@@ -63,33 +83,22 @@ class OpenLoop:
     Attributes:
         arrivals: The schedule, in words.
         span_s: Its length, seconds.
-        slo_ms: The latency promised.
-        in_time: Requests rightly answered within it.
         lateness_p50_ms: Lateness (sent - scheduled), median.
         lateness_p99_ms: Its 99th percentile.
         lateness_max_ms: The largest.
         workers: Processes that sent.
         busiest: Largest share of the time that a worker's event loop was at work.
         limit: What gave way: `generator`, and the figures are its own; `server`, which fell behind; or `none`.
-        failed: Failed requests by what became of them.
     """
 
     arrivals: str
     span_s: float
-    slo_ms: float
-    in_time: int
     lateness_p50_ms: float
     lateness_p99_ms: float
     lateness_max_ms: float
     workers: int
     busiest: float
     limit: Limit
-    failed: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def goodput_per_s(self) -> float:
-        """Requests rightly answered within the SLO, per second."""
-        return self.in_time / self.span_s
 
 
 @dataclass(frozen=True)
@@ -145,8 +154,10 @@ class LoadResult:
         conditions: What the figures hold for.
         server: Where the time went inside Triton; None where unknown.
         notes: Whatever a reader must know before believing the figures.
-        samples: File beside the result with every single latency; None where the tool gives only percentiles.
-        open_loop: Goodput, lateness and the verdict; None for a closed loop.
+        samples: Name of the file beside the result with every single request; None where none was kept.
+        goodput: How many kept the promise; None where none was named.
+        failed: Failed requests by what became of them, words of `Outcome`.
+        open_loop: Lateness and the verdict; None for a closed loop.
     """
 
     tool: str
@@ -162,6 +173,8 @@ class LoadResult:
     server: ServerTime | None = None
     notes: tuple[str, ...] = ()
     samples: str | None = None
+    goodput: Goodput | None = None
+    failed: dict[str, int] = field(default_factory=dict)
     open_loop: OpenLoop | None = None
 
     @property
@@ -179,10 +192,20 @@ class LoadResult:
         """Share of requests without a right answer."""
         return self.failures / self.requests if self.requests else 0.0
 
+    @property
+    def goodput_ratio(self) -> float | None:
+        """Share of the requests that were rightly answered within the SLO; None where none was named."""
+        return self.goodput.in_time / self.requests if self.goodput else None
+
+    @property
+    def is_generators(self) -> bool:
+        """Whether the figures are the generator's own, and say nothing about the server."""
+        return self.open_loop is not None and self.open_loop.limit == "generator"
+
 
 def json_from_results(results: tuple[LoadResult, ...]) -> str:
     """The results' text: `{"schema": …, "results": […]}`, throughput included for readers that are no Python."""
-    throughput = ("requests_per_s", "rows_per_s", "failure_ratio")
+    throughput = ("requests_per_s", "rows_per_s", "failure_ratio", "goodput_ratio")
     entries = [{**asdict(one), **{name: getattr(one, name) for name in throughput}} for one in results]
     return json.dumps({"schema": SCHEMA, "results": entries}, indent=2) + "\n"
 
@@ -194,8 +217,7 @@ def results_to_file(results: tuple[LoadResult, ...], path: Path) -> None:
         LoadError: The file cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json_from_results(results), encoding="utf-8")
+        write_atomically(path, json_from_results(results))
     except OSError as error:
         raise LoadError(f"{path}: the result cannot be written ({error.strerror}). Name another file.") from error
 
@@ -204,9 +226,11 @@ def results_from_file(path: Path) -> tuple[LoadResult, ...]:
     """Read results.
 
     Raises:
-        LoadError: The file is missing, holds no results, or was written by a newer engineroom.
+        LoadError: The file is missing, holds no results, or was written by an older or newer engineroom.
     """
     raw = document_from_file(path, SCHEMA, LoadError, lacking="holds no load results", mend="Measure again.")
+    if raw["schema"] < SCHEMA:
+        raise LoadError(f"{path}: has schema {raw['schema']}, written by an older engineroom. Measure again.")
     try:
         return tuple(_result(entry) for entry in raw["results"])
     except (KeyError, TypeError, AttributeError) as error:
@@ -223,10 +247,11 @@ def _result(raw: dict[str, Any]) -> LoadResult:
             "conditions": Conditions(**known(Conditions, raw["conditions"])),
         }
     )
-    server, open_loop = raw.get("server"), raw.get("open_loop")
+    server, goodput, open_loop = (raw.get(name) for name in ("server", "goodput", "open_loop"))
     return replace(
         result,
         notes=tuple(raw.get("notes", ())),
         server=ServerTime(**known(ServerTime, server)) if server else None,
+        goodput=Goodput(**known(Goodput, goodput)) if goodput else None,
         open_loop=OpenLoop(**known(OpenLoop, open_loop)) if open_loop else None,
     )

@@ -1,5 +1,10 @@
-"""Single latencies: recorded one by one, summed up at the end, kept in a file."""
+"""Single requests: recorded one by one, summed up at the end, kept in a file of JSON lines."""
 
+import gzip
+import io
+import itertools
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,7 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from engineroom.errors import LoadError
-from engineroom.load.result import Latency
+from engineroom.load.outcome import Outcome
+from engineroom.load.result import Goodput, Latency
+from engineroom.repository.files import write_atomically
+
+SUFFIX = ".samples.jsonl.gz"
+"""How the names of files of samples end."""
+AT_ONCE = 50_000
+"""Lines that are made, or read, at a time: a million requests need not stand in memory as text."""
+NUMBERS = {kind.word: kind.value for kind in Outcome}
+Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -54,25 +68,39 @@ class Samples:
         """When the last answer came."""
         return float(self.end_s.max())
 
+    @property
+    def kinds(self) -> npt.NDArray[np.uint8]:
+        """What became of each, numbers of `Outcome`; a failure of unknown kind counts as refused."""
+        if self.outcome is not None:
+            return self.outcome
+        return np.where(self.failed, Outcome.REFUSED, Outcome.RIGHT).astype(np.uint8)
+
+    @property
+    def failed_by_kind(self) -> dict[str, int]:
+        """How many failed in each way, by the word for it; ways in which none did are left out."""
+        counts = np.bincount(self.kinds, minlength=len(Outcome))
+        return {kind.word: int(counts[kind]) for kind in Outcome if kind is not Outcome.RIGHT and counts[kind]}
+
 
 @dataclass
 class Recorder:
     """Collects samples while a test runs.
 
     Attributes:
-        rows: (sent_s, latency_ms, failed), one a request.
+        rows: (sent_s, latency_ms, outcome), one a request.
     """
 
-    rows: list[tuple[float, float, bool]] = field(default_factory=list)
+    rows: list[tuple[float, float, int]] = field(default_factory=list)
 
-    def add(self, sent_s: float, latency_ms: float, failed: bool) -> None:
+    def add(self, sent_s: float, latency_ms: float, outcome: Outcome) -> None:
         """Keep one request."""
-        self.rows.append((sent_s, latency_ms, failed))
+        self.rows.append((sent_s, latency_ms, outcome))
 
     def samples(self) -> Samples:
         """Everything recorded so far."""
         table = np.array(self.rows, dtype=np.float64).reshape(-1, 3)
-        return Samples(table[:, 0].copy(), table[:, 1].copy(), table[:, 2].astype(np.bool_))
+        outcome = table[:, 2].astype(np.uint8)
+        return Samples(table[:, 0].copy(), table[:, 1].copy(), outcome != Outcome.RIGHT, outcome=outcome)
 
 
 def latency_from_samples(latency_ms: npt.NDArray[np.float64]) -> Latency:
@@ -99,30 +127,86 @@ def latency_from_samples(latency_ms: npt.NDArray[np.float64]) -> Latency:
     )
 
 
+def goodput_from_samples(samples: Samples, slo_ms: float, span_s: float) -> Goodput:
+    """Count who kept the promise.
+
+    Args:
+        samples: Every request.
+        slo_ms: The promise.
+        span_s: The time in which they began, seconds.
+    """
+    in_time = int((~samples.failed & (samples.latency_ms <= slo_ms)).sum())
+    return Goodput(slo_ms, in_time, in_time / span_s)
+
+
+def samples_beside(output: Path, part: str = "") -> Path:
+    """Where the samples of a result go.
+
+    Args:
+        output: The result's file.
+        part: Which result, where the file holds several.
+    """
+    return output.with_name(output.stem + (part and f"-{part}") + SUFFIX)
+
+
 def samples_to_file(samples: Samples, path: Path) -> None:
-    """Write samples as an `.npz` with an array for every attribute that is known.
+    """Write samples as JSON lines, compressed: one object a request, microseconds since the first one began.
+
+    A line holds `scheduled_us` (open loop alone), `sent_us`, `end_us` and `outcome`, a word.
 
     Raises:
         LoadError: The file cannot be written.
     """
-    arrays: dict[str, Any] = {name: array for name, array in vars(samples).items() if array is not None}
+    text = io.BytesIO()
+    with gzip.GzipFile(fileobj=text, mode="wb", compresslevel=1, mtime=0) as file:
+        for lines in _lines(samples):
+            file.write(lines.encode())
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+        write_atomically(path, text.getvalue())
     except OSError as error:
         raise LoadError(f"{path}: the samples cannot be written ({error.strerror}). Name another file.") from error
 
 
+def _lines(samples: Samples) -> Iterator[str]:
+    times = {"sent_us": samples.sent_s, "end_us": samples.end_s}
+    if samples.scheduled_s is not None:
+        times = {"scheduled_us": samples.scheduled_s, **times}
+    begin_s = samples.begin_s.min(initial=np.inf)
+    line = "{" + "".join(f'"{name}": %d, ' for name in times) + '"outcome": "%s"}\n'
+    words = [kind.word for kind in Outcome]
+    for first in range(0, len(samples), AT_ONCE):
+        some = slice(first, first + AT_ONCE)
+        columns = [np.rint((time_s[some] - begin_s) * 1e6).astype(np.int64).tolist() for time_s in times.values()]
+        outcomes = map(words.__getitem__, samples.kinds[some].tolist())
+        yield "".join(map(line.__mod__, zip(*columns, outcomes, strict=True)))
+
+
 def samples_from_file(path: Path) -> Samples:
-    """Read what `samples_to_file` wrote.
+    """Read what `samples_to_file` wrote; times count from the first request.
 
     Raises:
         LoadError: The file cannot be read, or holds no samples.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            further = {name: arrays[name] for name in ("scheduled_s", "outcome") if name in arrays}
-            return Samples(arrays["sent_s"], arrays["latency_ms"], arrays["failed"], **further)
-    except (OSError, ValueError, KeyError) as error:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            parts = [_numbers(lines) for lines in iter(lambda: list(itertools.islice(file, AT_ONCE)), [])]
+        return _samples(np.concatenate(parts))
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise LoadError(f"{path}: holds no samples ({error}). Measure again.") from error
+
+
+def _numbers(lines: list[str]) -> Numbers:
+    rows: list[dict[str, Any]] = json.loads(f"[{','.join(lines)}]")
+    table = [(row.get("scheduled_us", -1), row["sent_us"], row["end_us"], NUMBERS[row["outcome"]]) for row in rows]
+    return np.array(table, dtype=np.int64)
+
+
+def _samples(table: Numbers) -> Samples:
+    due_us, sent_us, end_us, outcome = table.T
+    # A whole number of microseconds, or -1 where nothing was scheduled.
+    scheduled = bool((due_us >= 0).all())
+    latency_ms = (end_us - (due_us if scheduled else sent_us)) / 1000
+    if (latency_ms < 0).any() or (not scheduled and (due_us >= 0).any()):
+        raise ValueError("times that cannot be")
+    kinds = outcome.astype(np.uint8)
+    return Samples(sent_us / 1e6, latency_ms, kinds != Outcome.RIGHT, due_us / 1e6 if scheduled else None, kinds)

@@ -34,11 +34,6 @@ class Climb:
         return (float(f"{self.start_per_s * self.factor**step:.3g}") for step in range(self.most))
 
 
-def goodput_ratio(result: LoadResult) -> float:
-    """Share of the requests of an open loop that were rightly answered within the SLO."""
-    return result.open_loop.in_time / result.requests if result.open_loop else 0.0
-
-
 def climbed(rates: Iterable[float], measure: Callable[[float], LoadResult], least_ratio: float) -> Iterator[LoadResult]:
     """Measure at one rate after the other, and end with the first at which the goodput fell.
 
@@ -50,11 +45,15 @@ def climbed(rates: Iterable[float], measure: Callable[[float], LoadResult], leas
     for rate in rates:
         result = measure(rate)
         yield result
-        if goodput_ratio(result) < least_ratio:
+        if not _kept(result, least_ratio):
             return
 
 
 def highest_kept(results: tuple[LoadResult, ...], least_ratio: float) -> LoadResult | None:
     """The result at the highest rate up to which the promise was kept throughout; None where it never was."""
-    kept = list(itertools.takewhile(lambda one: goodput_ratio(one) >= least_ratio, results))
+    kept = list(itertools.takewhile(lambda one: _kept(one, least_ratio), results))
     return kept[-1] if kept else None
+
+
+def _kept(result: LoadResult, least_ratio: float) -> bool:
+    return result.goodput_ratio is not None and result.goodput_ratio >= least_ratio

@@ -20,7 +20,7 @@ def row_from_result(result: LoadResult) -> tuple[str, ...]:
         str(result.requests),
         str(result.failures),
         f"{result.rows_per_s:.1f}",
-        f"{result.open_loop.goodput_per_s:.1f}" if result.open_loop else "-",
+        f"{result.goodput.per_s:.1f}" if result.goodput else "-",
         *("-" if value is None else f"{value:.2f}" for value in percentiles),
     )
 
@@ -47,7 +47,7 @@ def text_from_results(results: tuple[LoadResult, ...], width: int = 140) -> str:
 
 
 def _remarks(result: LoadResult) -> list[str]:
-    lines = [f"{result.offered}: {words}" for words in _open_loop(result)]
+    lines = [f"{result.offered}: {words}" for words in (*_promise(result), *_open_loop(result))]
     if result.server:
         time = result.server
         lines.append(
@@ -57,18 +57,23 @@ def _remarks(result: LoadResult) -> list[str]:
     return lines + [f"{result.offered}: {note}" for note in result.notes]
 
 
+def _promise(result: LoadResult) -> list[str]:
+    failed = ", ".join(f"{count} {word}" for word, count in result.failed.items()) or "none"
+    if result.goodput is None:
+        return [f"failed: {failed}"] if result.failures else []
+    slo_ms = result.goodput.slo_ms
+    return [f"goodput {result.goodput_ratio:.2%} of the requests within {slo_ms:g} ms; failed: {failed}"]
+
+
 def _open_loop(result: LoadResult) -> list[str]:
     told = result.open_loop
     if told is None:
         return []
-    failed = ", ".join(f"{count} {word}" for word, count in told.failed.items()) or "none"
-    share = told.in_time / result.requests
     lateness = (
         f"p50 {told.lateness_p50_ms:.3f} ms, p99 {told.lateness_p99_ms:.3f} ms, max {told.lateness_max_ms:.3f} ms"
     )
     return [
         f"{told.arrivals}; latency from when a request was due",
-        f"goodput {share:.2%} of the requests within {told.slo_ms:g} ms; failed: {failed}",
         f"lateness {lateness}; {told.workers} workers, the busiest at work {told.busiest:.0%} of the time",
         f"the limit: {told.limit}",
     ]

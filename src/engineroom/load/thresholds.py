@@ -14,7 +14,7 @@ class Thresholds:
         p95_ms: Largest 95th percentile of the latency.
         p99_ms: Largest 99th percentile of the latency.
         failure_ratio: Largest share of failed requests.
-        goodput_ratio: Least share of requests rightly answered within the SLO; closed loops have none to judge.
+        goodput_ratio: Least share of requests rightly answered within the SLO; judged where the result names one.
     """
 
     p95_ms: float | None = None
@@ -33,10 +33,9 @@ class Thresholds:
                 found.append(f"{name} {value:.2f} ms is above {limit:g} ms")
         if self.failure_ratio is not None and result.failure_ratio > self.failure_ratio:
             found.append(f"failure ratio {result.failure_ratio:.4f} is above {self.failure_ratio:g}")
-        if self.goodput_ratio is not None and result.open_loop:
-            share = result.open_loop.in_time / result.requests
-            if share < self.goodput_ratio:
-                found.append(f"goodput ratio {share:.4f} is below {self.goodput_ratio:g}")
+        share = result.goodput_ratio
+        if self.goodput_ratio is not None and share is not None and share < self.goodput_ratio:
+            found.append(f"goodput ratio {share:.4f} is below {self.goodput_ratio:g}")
         return tuple(found)
 
     def check(self, results: tuple[LoadResult, ...]) -> None:
