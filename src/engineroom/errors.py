@@ -30,6 +30,7 @@ it without a traceback and exits with 1.
     │   ├── BadInput             wrong name, dtype, shape or batch; nothing was sent
     │   ├── ModelNotFound        the server does not know, or has not loaded, the model
     │   ├── ServerUnavailable    nobody answers at the address
+    │   │   └── ServerUntrusted  one side does not believe the other's certificate
     │   ├── DeadlineExceeded     the answer did not come in time
     │   └── InferenceFailed      the server answered with an error of its own
     │       └── Rejected         its queue is full, or kept the request too long
@@ -164,6 +165,10 @@ class ModelNotFound(CallError):
 
 class ServerUnavailable(CallError):
     """Nobody answers at the address, or the server there is only starting or ending."""
+
+
+class ServerUntrusted(ServerUnavailable):
+    """There is no connection because the server's certificate is not believed, or the server does not accept ours."""
 
 
 class DeadlineExceeded(CallError):

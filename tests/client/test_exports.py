@@ -19,6 +19,7 @@ def test_the_public_names_are_these():
         "RequestedOutput",
         "RetryPolicy",
         "ServerUnavailable",
+        "ServerUntrusted",
         "TLS",
         "TensorMetadata",
         "Transport",

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from engineroom.client.over_grpc import GrpcTransport
-from engineroom.client.transport import Address, InputTensor, Request, address_from_url, arrays_from_result
+from engineroom.client.transport import Address, Connecting, InputTensor, Request, address_from_url, arrays_from_result
 from engineroom.errors import BadInput, CallError, InferenceFailed
 
 
@@ -72,3 +72,20 @@ def test_a_request_too_large_for_grpc_is_refused_before_it_is_copied():
     with pytest.raises(BadInput, match=r"m: gRPC carries less than 2 GiB a request. Send fewer rows, or use http://."):
         transport.infer(request)
     transport.close()
+
+
+@pytest.mark.parametrize("value", ["secret\n", " secret", "sécret", b"secret", "secret\r\nhost: elsewhere"])
+def test_a_header_that_cannot_be_sent_is_refused_without_its_value(value):
+    with pytest.raises(BadInput, match="header 'api-key': its value is no plain ASCII text") as caught:
+        Connecting({"api-key": value})
+    assert "cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["api key", "", "host:", 7])
+def test_a_header_has_a_name(name):
+    with pytest.raises(BadInput, match="is no name of a header"):
+        Connecting({name: "value"})
+
+
+def test_a_headers_value_stands_in_no_text_about_the_address():
+    assert "secret" not in repr(address_from_url("http://server", Connecting({"api-key": "secret"})))

@@ -24,6 +24,7 @@ from engineroom.errors import (
     ModelNotFound,
     Rejected,
     ServerUnavailable,
+    ServerUntrusted,
 )
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "RequestedOutput",
     "RetryPolicy",
     "ServerUnavailable",
+    "ServerUntrusted",
     "TensorMetadata",
     "Transport",
 ]

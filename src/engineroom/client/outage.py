@@ -24,17 +24,18 @@ def nobody_answers(address: Address, reason: str) -> ServerUnavailable:
 def wrong_server(address: Address, spoken: str, scheme: str) -> ServerUnavailable:
     """The port speaks another protocol; `scheme` is the one to try."""
     return ServerUnavailable(
-        f"{address.netloc} speaks {spoken}. Use {scheme}://{address.netloc}, "
-        f"or Triton's port for {address.scheme} ({PORTS[address.scheme]} by default)."
+        f"{address.netloc} speaks {spoken}. Use {scheme}://{address.netloc}, or {_usual_port(address)}."
     )
 
 
 def stranger(address: Address, answer: str) -> ServerUnavailable:
     """The port speaks the protocol, but is not Triton's for inference (the one for metrics, say)."""
-    return ServerUnavailable(
-        f"{address.url} answers {answer}, not as Triton does. "
-        f"Use Triton's port for {address.scheme} ({PORTS[address.scheme]} by default)."
-    )
+    return ServerUnavailable(f"{address.url} answers {answer}, not as Triton does. Use {_usual_port(address)}.")
+
+
+def _usual_port(address: Address) -> str:
+    owner = "the port of the proxy before Triton" if address.scheme == "https" else "Triton's port"
+    return f"{owner} for {address.scheme} ({PORTS[address.scheme]} by default)"
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from engineroom.client.deadline import left_s, over, timeout_us
+from engineroom.client.handshake import trouble
 from engineroom.client.metadata import ModelMetadata, metadata_from_config
 from engineroom.client.outage import by_queue, nobody_answers, refused, rejected, speaks_http, understood, wrong_server
 from engineroom.client.tls import credentials_from_tls
@@ -165,6 +166,10 @@ class GrpcTransport:
             return False
 
     def _outage(self, message: str) -> ServerUnavailable:
+        if not self._met or "handshake" in message:
+            known = trouble(self._where, self._quick_s)
+            if known:
+                return known
         if not self._met and speaks_http(self._where, self._quick_s):
             return wrong_server(self._where, "HTTP, not gRPC", "http")
         return nobody_answers(self._where, message.rsplit("last error: ", maxsplit=1)[-1])

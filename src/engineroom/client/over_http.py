@@ -13,6 +13,7 @@ from urllib.parse import quote
 import urllib3
 
 from engineroom.client.deadline import left_s, over, timeout_us
+from engineroom.client.handshake import trouble
 from engineroom.client.metadata import ModelMetadata, metadata_from_config
 from engineroom.client.outage import (
     by_queue,
@@ -26,7 +27,7 @@ from engineroom.client.outage import (
 )
 from engineroom.client.tls import credentials_from_tls
 from engineroom.client.transport import Address, Arrays, Request, arrays_from_result, wire_array
-from engineroom.errors import CallError, DeadlineExceeded, ModelNotFound
+from engineroom.errors import CallError, DeadlineExceeded, ModelNotFound, ServerUnavailable
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 """Says where the JSON ends and the tensors begin (Triton's binary tensor data extension)."""
@@ -46,6 +47,7 @@ class HttpTransport:
         from tritonclient import http
 
         self._http = http
+        self._met = False  # whether the port has ever answered over HTTP
         self._where = address
         self._pool = _pool(address)
 
@@ -110,7 +112,9 @@ class HttpTransport:
             raise DeadlineExceeded("no time left")
         limit = urllib3.Timeout(connect=min(quick_s, whole_s), total=whole_s)
         try:
-            return self._pool.request(method, path, body=body, headers=headers, timeout=limit)
+            answer = self._pool.request(method, path, body=body, headers=headers, timeout=limit)
+            self._met = True
+            return answer
         except urllib3.exceptions.ReadTimeoutError as error:
             if timeout_s is None and not over():
                 raise nobody_answers(self._where, f"no answer within {quick_s:.3g} s") from error
@@ -119,10 +123,16 @@ class HttpTransport:
             raise self._outage(error) from error
 
     def _outage(self, error: urllib3.exceptions.HTTPError) -> CallError:
+        known = None if self._met else self._tls_trouble()
+        if known:
+            return known
         cause = error.__cause__ or error.args[-1]
         if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
             return wrong_server(self._where, "another protocol than HTTP", "grpc")
         return nobody_answers(self._where, str(cause))
+
+    def _tls_trouble(self) -> ServerUnavailable | None:
+        return trouble(self._where, min(self._where.connect_timeout_s, left_s()))
 
     def _check(self, response: urllib3.BaseHTTPResponse) -> None:
         if response.status == 200:
@@ -140,8 +150,8 @@ class HttpTransport:
         busy = response.status == 503
         if response.status == 429 or (busy and (after_s is not None or by_queue(message))):
             return rejected(self._where, message, after_s), cause
-        if cause:
-            return stranger(self._where, message), cause
+        if cause:  # 400 is also what nginx says, in the clear, of a request in the clear to its port for TLS
+            return (self._tls_trouble() if response.status == 400 else None) or stranger(self._where, message), cause
         if response.status == 404:
             return ModelNotFound(message), None
         return nobody_answers(self._where, message) if busy else refused(self._where, message), None

@@ -65,9 +65,9 @@ def credentials_from_tls(tls: TLS) -> Credentials:
     Raises:
         BadInput: One cannot be read, or is something else; names the file.
     """
-    context = ssl.create_default_context()
-    roots = _system_roots()
-    if tls.ca is not None:
+    if tls.ca is None:
+        roots, context = _system_roots(), ssl.create_default_context()
+    else:
         roots = _read("ca", tls.ca)
         context = _context_from_roots(tls.ca, roots)
     chain = key = None
