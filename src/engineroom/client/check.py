@@ -17,6 +17,25 @@ from engineroom.client.transport import InputTensor
 from engineroom.errors import BadInput
 
 
+def mapping(model: str, inputs: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs of a call by name.
+
+    Args:
+        model: The model's name, for messages.
+        inputs: Those given as a mapping.
+        named: Those given as keywords.
+
+    Raises:
+        BadInput: The mapping is none, or an input is given twice.
+    """
+    if not isinstance(inputs, Mapping | None):
+        raise BadInput(f"{model}: inputs are a {type(inputs).__name__}, give a mapping of names to arrays.")
+    twice = sorted(set(inputs or {}) & set(named))
+    if twice:
+        raise BadInput(f"{model}: input '{twice[0]}' is given twice, in the mapping and as a keyword.")
+    return {**(inputs or {}), **named}
+
+
 def checked(model: ModelMetadata, inputs: Mapping[str, Any]) -> tuple[InputTensor, ...]:
     """Inputs as they will be sent.
 

@@ -9,12 +9,14 @@ from types import TracebackType
 from typing import Any
 
 from engineroom.client.batch import joined, parts_of
-from engineroom.client.check import check_names, checked
+from engineroom.client.check import check_names, checked, mapping
 from engineroom.client.classification import CLASSIFIABLE, Classification, classifications_from_array
 from engineroom.client.deadline import left_s, within
 from engineroom.client.failover import Failover, transports_from_urls
 from engineroom.client.metadata import ModelMetadata
 from engineroom.client.retry import RetryPolicy
+from engineroom.client.several import Several
+from engineroom.client.stream import check_one_answer
 from engineroom.client.tls import TLS
 from engineroom.client.transport import Arrays, Connecting, InputTensor, Request, RequestedOutput, Transport
 from engineroom.errors import (
@@ -31,7 +33,7 @@ IN_FLIGHT = 4
 fill its queue for everybody else."""
 
 
-class Client:
+class Client(Several):
     """Asks a Triton server, or several that serve the same models.
 
     May be shared between threads. A large batch is sent in parts of the model's `max_batch_size`, several at once; the
@@ -138,7 +140,7 @@ class Client:
             Rejected: The server's queue is full, or kept the request too long.
             InferenceFailed: The server answered with another error.
         """
-        given = _mapping(model, inputs, named)
+        given = mapping(model, inputs, named)
         wanted = tuple(RequestedOutput(name) for name in outputs)
         with self._in_time(model, timeout_s):
             known, tensors = self._prepared(model, version, given, outputs)
@@ -171,7 +173,7 @@ class Client:
             BadInput: As for `infer`, or the output cannot be ranked.
             CallError: As for `infer`.
         """
-        given = _mapping(model, inputs, {})
+        given = mapping(model, inputs, {})
         with self._in_time(model, timeout_s):
             known, tensors = self._prepared(model, version, given, [output] if output else [])
             wanted = RequestedOutput(_ranked(known, output), top)
@@ -238,13 +240,20 @@ class Client:
             request = Request(model.name, model.version, part, outputs, waits_s, idempotent, model.outputs)
             return self._transport.infer(request)
 
+        check_one_answer(model)
         parts = parts_of(model, tensors)
-        try:
+        with self._named(model):
             if len(parts) == 1:
                 return joined(model, [send(parts[0])])
             contexts = [copy_context() for _ in parts]  # with the deadline, into each part's thread
             answers = self._pool.map(lambda context, part: context.run(send, part), contexts, parts)
             return joined(model, list(answers))
+
+    @contextmanager
+    def _named(self, model: ModelMetadata) -> Iterator[None]:
+        """Errors name the model; what the server has refused to answer is asked about anew."""
+        try:
+            yield
         except Rejected as error:
             raise Rejected(f"{model.name}: {error}", error.retry_after_s) from error
         except InferenceFailed as error:
@@ -263,15 +272,6 @@ class Client:
         close = difflib.get_close_matches(model, [name for name, _ in loaded if name != model], n=1)
         meant = f" Did you mean '{close[0]}'?" if close else ""
         return ModelNotFound(f"{model}: {self.address} has not loaded it ({error}). Loaded: {listed}.{meant}")
-
-
-def _mapping(model: str, inputs: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(inputs, Mapping | None):
-        raise BadInput(f"{model}: inputs are a {type(inputs).__name__}, give a mapping of names to arrays.")
-    twice = sorted(set(inputs or {}) & set(named))
-    if twice:
-        raise BadInput(f"{model}: input '{twice[0]}' is given twice, in the mapping and as a keyword.")
-    return {**(inputs or {}), **named}
 
 
 def _ranked(model: ModelMetadata, name: str) -> str:

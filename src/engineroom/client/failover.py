@@ -1,7 +1,7 @@
 """Several servers, or one that fails now and then, as one transport."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from engineroom.client.deadline import left_s, within
 from engineroom.client.endpoints import Endpoints
 from engineroom.client.metadata import ModelMetadata
 from engineroom.client.retry import RetryPolicy
+from engineroom.client.stream import Streaming, check_streams, surviving
 from engineroom.client.transport import Address, Arrays, Connecting, Request, Transport, address_from_url
 from engineroom.errors import BadInput, CallError, ServerUnavailable
 
@@ -27,6 +28,7 @@ class Failover:
 
     def __init__(self, transports: Sequence[Transport], policy: RetryPolicy) -> None:
         self._endpoints = Endpoints(transports)
+        self._streaming = Endpoints([one for one in transports if isinstance(one, Streaming)])
         self._policy = policy
         self._budget = RetryBudget(policy.share)
 
@@ -53,6 +55,12 @@ class Failover:
             return self._survive(
                 lambda transport: transport.infer(replace(request, timeout_s=left_s())), request.idempotent
             )
+
+    def stream(self, request: Request) -> Iterator[Arrays]:
+        """Answers to one request of a decoupled model, from the servers that carry streams."""
+        check_streams(self._streaming, self.address)
+        course = Course(self._streaming, self._policy, self._budget, request.idempotent)
+        return surviving(self._streaming, course, request)
 
     def close(self) -> None:
         """Give every server's connections back."""

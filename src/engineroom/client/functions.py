@@ -1,7 +1,7 @@
 """Functions instead of a server, for an application's tests."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,14 @@ from engineroom.client.metadata import ModelMetadata
 from engineroom.client.transport import Arrays, Request
 from engineroom.errors import ModelNotFound
 
+Answering = Callable[[Arrays], Arrays] | Callable[[Arrays], Iterable[Arrays]]
+"""What answers for a model, and for a decoupled one."""
+
 
 class FunctionTransport:
     """Answers from functions in this process; the client checks, splits and joins as with a real server.
+
+    The function of a decoupled model gives an iterable of answers.
 
         x, y = TensorMetadata("x", "FP32", (3,)), TensorMetadata("y", "FP32", (3,))
         double = ModelMetadata("double", inputs=(x,), outputs=(y,), max_batch_size=8)
@@ -29,7 +34,7 @@ class FunctionTransport:
 
     address = "functions in this process"
 
-    def __init__(self, models: Mapping[ModelMetadata, Callable[[Arrays], Arrays]]) -> None:
+    def __init__(self, models: Mapping[ModelMetadata, Answering]) -> None:
         self.requests: list[Request] = []
         self._models = {model.name: (model, function) for model, function in models.items()}
         self._lock = threading.Lock()
@@ -48,19 +53,26 @@ class FunctionTransport:
 
     def infer(self, request: Request) -> Arrays:
         """Answer one request."""
-        with self._lock:
-            self.requests.append(request)
-        answer = self._model(request.model)[1]({tensor.name: tensor.array for tensor in request.inputs})
+        answer = self._answer(request)
         wanted = request.outputs
         return {
             output.name: _ranked(answer[output.name], output.class_count) if output.class_count else answer[output.name]
             for output in wanted
         } or answer
 
+    def stream(self, request: Request) -> Iterator[Arrays]:
+        """Answers to one request of a decoupled model."""
+        yield from self._answer(request)
+
     def close(self) -> None:
         """Nothing to give back."""
 
-    def _model(self, name: str) -> tuple[ModelMetadata, Callable[[Arrays], Arrays]]:
+    def _answer(self, request: Request) -> Any:
+        with self._lock:
+            self.requests.append(request)
+        return self._model(request.model)[1]({tensor.name: tensor.array for tensor in request.inputs})
+
+    def _model(self, name: str) -> tuple[ModelMetadata, Answering]:
         if name not in self._models:
             raise ModelNotFound(f"no function is called '{name}'")
         return self._models[name]

@@ -59,6 +59,7 @@ class ModelMetadata:
         outputs: What it gives.
         max_batch_size: Most rows of one request; 0 where the model has no batch axis.
         version: The version that was asked for; empty for the one the server chooses.
+        decoupled: Whether it gives any number of answers to one request; then it is asked with `Client.stream`.
     """
 
     name: str
@@ -66,6 +67,7 @@ class ModelMetadata:
     outputs: tuple[TensorMetadata, ...]
     max_batch_size: int = 0
     version: str = ""
+    decoupled: bool = False
 
     def accepted(self, tensor: TensorMetadata) -> str:
         """The shapes of a tensor in words, batch first: `(1..64, 224, 224, 3)`, `any` where a size varies."""
@@ -89,6 +91,7 @@ def metadata_from_config(config: Mapping[str, Any], version: str = "") -> ModelM
         outputs=tuple(_tensor(tensor) for tensor in config.get("output", ())),
         max_batch_size=int(config.get("max_batch_size", 0)),
         version=version,
+        decoupled=bool(config.get("model_transaction_policy", {}).get("decoupled", False)),
     )
 
 

@@ -8,6 +8,7 @@ from engineroom.client.deadline import left_s, over, timeout_us
 from engineroom.client.handshake import trouble
 from engineroom.client.metadata import ModelMetadata, metadata_from_config
 from engineroom.client.outage import by_queue, nobody_answers, refused, rejected, speaks_http, understood, wrong_server
+from engineroom.client.stream import grpc_answers
 from engineroom.client.tls import credentials_from_tls
 from engineroom.client.transport import Address, Arrays, Request, arrays_from_result, wire_array
 from engineroom.errors import BadInput, CallError, DeadlineExceeded, ModelNotFound, ServerUnavailable
@@ -117,6 +118,11 @@ class GrpcTransport:
             )
             with understood(self._where):
                 return arrays_from_result(result, [output.name for output in result.get_response().outputs])
+
+    def stream(self, request: Request) -> Iterator[Arrays]:
+        """Answers to one request of a decoupled model."""
+        send = self._client._client_stub.ModelStreamInfer
+        return grpc_answers(send, request, self._where, lambda code, words: self._error(code, words, infers=True))
 
     def close(self) -> None:
         """Close the channel."""

@@ -1,0 +1,102 @@
+"""Calls with several answers: many requests, or one to a decoupled model."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from engineroom.client.batch import parts_of
+from engineroom.client.check import mapping
+from engineroom.client.deadline import left_s
+from engineroom.client.many import WINDOW, Many, answers_to
+from engineroom.client.metadata import ModelMetadata
+from engineroom.client.transport import Arrays, Request, RequestedOutput
+from engineroom.errors import BadInput, DeadlineExceeded
+
+
+class Several:
+    """What a client can do besides one answer to one call."""
+
+    def infer_many(
+        self: Any,
+        model: str,
+        items: Iterable[Mapping[str, Any]],
+        *,
+        window: int = WINDOW,
+        ordered: bool = True,
+        errors: Literal["raise", "yield"] = "raise",
+        on_progress: Callable[[int, int], None] | None = None,
+        **options: Any,
+    ) -> Iterator[Any]:
+        """Ask a model about every item of an iterable, which may be endless.
+
+        At most `window` items are taken from the iterable ahead of the consumer, in the consumer's own thread: a slow
+        consumer stops everything. Whoever stops early closes the iterator, or drops it; requests in flight then end
+        by themselves.
+
+        Args:
+            model: Its name.
+            items: For each call, arrays by input name.
+            window: Most items that are taken and not yet given back.
+            ordered: False gives (index, answer) pairs as they arrive.
+            errors: `yield` gives an item's `CallError` in the place of its answer, and goes on.
+            on_progress: Told, after each item, how many are done and how many of them failed.
+            **options: As for `infer`, for every item: `timeout_s` holds for each, inputs are the same for all.
+
+        Returns:
+            An iterator of answers as `infer` gives them; of (index from 0, answer) where not ordered.
+
+        Raises:
+            BadInput: A word of this method is out of its range. What `infer` raises comes with the item.
+        """
+        many = Many(window, ordered, errors, on_progress)
+        return answers_to(lambda item: self.infer(model, item, **options), items, many)
+
+    def stream(
+        self: Any,
+        model: str,
+        inputs: Mapping[str, Any] | None = None,
+        /,
+        *,
+        outputs: Sequence[str] = (),
+        version: str = "",
+        timeout_s: float | None = None,
+        idempotent: bool = True,
+        **named: Any,
+    ) -> Iterator[Arrays]:
+        """Ask a decoupled model, over gRPC: it gives any number of answers to one request.
+
+        The request is sent when the first answer is asked for. Whoever stops early closes the iterator, or drops it:
+        the server is told. Before the first answer a request is repeated as in `infer`, afterwards never.
+
+        Args:
+            model: Its name.
+            inputs: As for `infer`, at most one batch.
+            outputs: The outputs wanted; all of them where empty.
+            version: The model's version; empty for the one the server chooses.
+            timeout_s: Seconds from this call to the final answer, instead of the client's.
+            idempotent: Whether asking twice does no harm.
+            **named: Inputs as keywords.
+
+        Returns:
+            An iterator of answers as `infer` gives them, up to the final one.
+
+        Raises:
+            CallError: As for `infer`, from this call or from the iterator.
+        """
+        given = mapping(model, inputs, named)
+        wanted = tuple(RequestedOutput(name) for name in outputs)
+        with self._in_time(model, timeout_s):
+            known, tensors = self._prepared(model, version, given, outputs)
+            if len(parts_of(known, tensors)) > 1:
+                raise BadInput(f"{model}: a stream takes one batch, of at most {known.max_batch_size} rows.")
+            request = Request(known.name, known.version, tensors, wanted, left_s(), idempotent)
+            return iter(self._streamed(known, request, self._transport.stream(request)))
+
+    def _streamed(self: Any, model: ModelMetadata, request: Request, answers: Iterator[Arrays]) -> Iterator[Arrays]:
+        try:
+            with self._named(model):
+                yield from answers
+        except DeadlineExceeded as error:
+            raise DeadlineExceeded(
+                f"{model.name}: the stream from {self.address} did not end within {request.timeout_s:.3g} s. "
+                "Raise timeout_s."
+            ) from error

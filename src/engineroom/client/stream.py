@@ -1,0 +1,147 @@
+"""Several answers to one request: decoupled models, over gRPC's stream in both directions.
+
+tritonclient's own streams are one a client, and leave a thread behind when they are cancelled; the generated stub
+beneath them is neither.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, Protocol, cast, runtime_checkable
+
+from engineroom.client.course import Course
+from engineroom.client.deadline import within
+from engineroom.client.endpoints import Endpoints
+from engineroom.client.metadata import ModelMetadata
+from engineroom.client.outage import by_queue, refused, rejected, stranger, understood
+from engineroom.client.transport import Address, Arrays, Request, arrays_from_result, wire_array
+from engineroom.errors import BadInput, CallError, ModelNotFound
+
+UNKNOWN = ("Request for unknown model", "is not ready")
+"""What Triton says of a model that is not loaded, in a stream, where errors have no code (seen with 2.51)."""
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A transport that can carry several answers to one request."""
+
+    def stream(self, request: Request) -> Iterator[Arrays]:
+        """Answers to one request, as the model gives them; closing the iterator cancels the request.
+
+        Raises:
+            CallError: As `Transport.infer`.
+        """
+
+
+def check_one_answer(model: ModelMetadata) -> None:
+    """Refuse a plain call of a decoupled model: Triton does not take it.
+
+    Raises:
+        BadInput: It is one.
+    """
+    if model.decoupled:
+        raise BadInput(
+            f"{model.name}: is decoupled, it gives any number of answers to one request. Use client.stream, over gRPC."
+        )
+
+
+def check_streams(endpoints: Endpoints, address: str) -> None:
+    """Refuse a stream where no server of a client can carry one, as over HTTP.
+
+    Raises:
+        BadInput: There is none.
+    """
+    if not endpoints.all:
+        raise BadInput(f"{address} carries no streams, only gRPC does. Use grpc://, port 8001 by default.")
+
+
+def surviving(endpoints: Endpoints, course: Course, request: Request) -> Iterator[Arrays]:
+    """Answers of one server; of another one, or of the same again, only where none has given the first.
+
+    Args:
+        endpoints: The servers that can stream, at least one.
+        course: What may be done after a failure.
+        request: What is asked.
+    """
+    end = time.monotonic() + request.timeout_s
+    while True:
+        begun = False
+        try:
+            with endpoints.taken(course.tried) as endpoint:
+                carrier = cast("Streaming", endpoint.transport)
+                for answer in carrier.stream(replace(request, timeout_s=end - time.monotonic())):
+                    begun = True
+                    yield answer
+            course.answered()
+        except CallError as error:
+            with within(end - time.monotonic()):
+                pause_s = None if begun else course.pause_s(endpoint, error)
+            if pause_s is None:
+                raise course.verdict(error) from error
+        else:
+            return
+        time.sleep(pause_s)
+
+
+def grpc_answers(
+    send: Callable[..., Any],
+    request: Request,
+    address: Address,
+    error_from_code: Callable[[str, str], CallError],
+) -> Iterator[Arrays]:
+    """Send one request on a stream of its own, and read to the final answer.
+
+    Args:
+        send: `ModelStreamInfer` of the generated stub.
+        request: What is asked; its `timeout_s` holds for the whole stream.
+        address: The server.
+        error_from_code: The error of a status code's name and its words.
+    """
+    import grpc
+
+    headers = tuple((name.lower(), value) for name, value in address.headers.items())
+    call = send(iter((_message(request),)), metadata=headers, timeout=request.timeout_s)
+    try:
+        for one in call:
+            if one.error_message:
+                raise _error(address, one.error_message)
+            if one.infer_response.outputs:
+                yield _arrays(address, one.infer_response)
+            if one.infer_response.parameters["triton_final_response"].bool_param:
+                return
+        raise stranger(address, "a stream that ends without its final answer")
+    except grpc.RpcError as error:
+        raise error_from_code(error.code().name, error.details() or error.code().name) from error
+    finally:
+        call.cancel()
+
+
+def _message(request: Request) -> Any:
+    from tritonclient.grpc import service_pb2
+    from tritonclient.utils import serialize_byte_tensor
+
+    message = service_pb2.ModelInferRequest(model_name=request.model, model_version=request.version)
+    # Otherwise a model that says that it is at its end only after its last answer leaves the end unmarked.
+    message.parameters["triton_enable_empty_final_response"].bool_param = True
+    for tensor in request.inputs:
+        message.inputs.add(name=tensor.name, datatype=tensor.dtype, shape=tensor.array.shape)
+        array = wire_array(tensor)
+        message.raw_input_contents.append(
+            b"".join(serialize_byte_tensor(array).flat) if tensor.dtype == "BYTES" else array.tobytes()
+        )
+    for output in request.outputs:
+        message.outputs.add(name=output.name)
+    return message
+
+
+def _arrays(address: Address, response: Any) -> Arrays:
+    from tritonclient.grpc import InferResult
+
+    with understood(address):
+        return arrays_from_result(InferResult(response), [output.name for output in response.outputs])
+
+
+def _error(address: Address, message: str) -> CallError:
+    if any(words in message for words in UNKNOWN):
+        return ModelNotFound(message)
+    return rejected(address, message) if by_queue(message) else refused(address, message)
