@@ -4,14 +4,14 @@ import asyncio
 import json
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engineroom.client import ModelMetadata, TensorMetadata
-from engineroom.client.transport import address_from_url
+from engineroom.client.transport import Connecting, address_from_url
 from engineroom.load.fine_loop import fine_loop
 from engineroom.load.open_wire import open_caller
 from engineroom.load.prepared import Request, requests_from_golden
@@ -124,23 +124,41 @@ def exchange():
 
 async def exchanged(server, bodies, scheme="grpc", timeout_s=5, headers=None, together=True):
     """See `exchange`."""
-    own = None if isinstance(server, str) else await asyncio.start_server(server, "127.0.0.1", 0)
-    url = f"{scheme}://127.0.0.1:{own.sockets[0].getsockname()[1]}" if own else server
-    way = open_caller(address_from_url(url, headers), timeout_s)
-    ends = []
+    async with nullcontext(server) if isinstance(server, str) else listening(server, scheme) as url:
+        way = open_caller(address_from_url(url, Connecting(headers or {})), timeout_s)
+        ends = []
+        try:
+            for body in bodies:
+                ends.append(asyncio.get_running_loop().create_future())
+                way.send(Request("stall", 1, body, len(body), None), ends[-1].set_result)
+                if not together:
+                    way.flush()
+                    await ends[-1]
+            way.flush()
+            return await asyncio.gather(*ends)
+        finally:
+            await way.close()
+
+
+@asynccontextmanager
+async def listening(serve, scheme):
+    """The URL of a server on a free port; it ends when its callers have hung up."""
+    tasks = []
+
+    async def connected(reader, writer):
+        tasks.append(asyncio.current_task())
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await serve(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
     try:
-        for body in bodies:
-            ends.append(asyncio.get_running_loop().create_future())
-            way.send(Request("stall", 1, body, len(body), None), ends[-1].set_result)
-            if not together:
-                way.flush()
-                await ends[-1]
-        way.flush()
-        return await asyncio.gather(*ends)
+        yield f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
-        await way.close()
-        if own:
-            own.close()
+        server.close()
+        await asyncio.wait_for(asyncio.gather(*tasks), 20)
+        # The event loop closes connections in its next round.
+        await asyncio.sleep(0)
 
 
 @pytest.fixture

@@ -1,111 +1,21 @@
-import asyncio
 import selectors
 import time
 
 import numpy as np
 import pytest
 
-from engineroom.client.transport import address_from_url
 from engineroom.load.answers import KEPT_BYTES, Comparison
-from engineroom.load.fine_loop import FineSelector, fine_loop
-from engineroom.load.open_wire import NotAnswered, Reply, http_head, open_caller, status_and_headers
+from engineroom.load.fine_loop import FineSelector
+from engineroom.load.open_wire import Reply
 from engineroom.load.outcome import Outcome, outcome_from_grpc, outcome_from_http
 from engineroom.load.prepared import Request
 from engineroom.repository.golden import Golden
-
-OK = b"HTTP/1.1 200 OK\r\n"
 
 
 @pytest.fixture
 def request_of_6():
     x = np.ones((1, 1), np.float32)
     return Request("stall", 1, b"012345", 2, Golden("stall", {"x": x}, {"y": x}))
-
-
-def exchange(request, *answers):
-    """What a request over HTTP comes to, one after the other, at a server that sends these bytes and hangs up."""
-
-    async def play():
-        left = list(answers)
-
-        async def serve(reader, writer):
-            await reader.readuntil(b"012345")
-            writer.write(left.pop(0))
-            await writer.drain()
-            writer.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        way = open_caller(address_from_url(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"), 5)
-        try:
-            return [await way.send(request) for _ in answers]
-        finally:
-            await way.close()
-            server.close()
-
-    loop = fine_loop()
-    try:
-        return loop.run_until_complete(play())
-    finally:
-        loop.close()
-
-
-def test_an_answer_over_http(request_of_6):
-    head = b"Content-Length: 3\r\nInference-Header-Content-Length: 2\r\nConnection: close\r\n\r\n"
-    replies = exchange(request_of_6, OK + head + b"abc", OK + head + b"def")
-    assert replies == [Reply(b"abc", 2), Reply(b"def", 2)]
-
-
-@pytest.mark.parametrize(
-    ("answer", "outcome"),
-    [
-        pytest.param(b"", Outcome.UNREACHABLE, id="hangs up"),
-        pytest.param(OK + b"Content-Length: 9\r\n\r\nabc", Outcome.UNREACHABLE, id="hangs up half-way"),
-        pytest.param(b"SSH-2.0-OpenSSH\r\n\r\n", Outcome.WRONG, id="another protocol"),
-        pytest.param(OK + b"\r\n", Outcome.WRONG, id="no length"),
-        pytest.param(OK + b"Content-Length: many\r\n\r\n", Outcome.WRONG, id="a length that is none"),
-        pytest.param(b"x" * 200_000, Outcome.WRONG, id="an endless head"),
-        pytest.param(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", Outcome.REJECTED, id="busy"),
-        pytest.param(b"HTTP/1.1 400 Bad\r\nContent-Length: 2\r\n\r\nno", Outcome.REFUSED, id="refused"),
-    ],
-)
-def test_no_answer_over_http(request_of_6, answer, outcome):
-    with pytest.raises(NotAnswered) as caught:
-        exchange(request_of_6, answer)
-    assert caught.value.outcome is outcome
-
-
-def test_nobody_listens(request_of_6, unused_port):
-    async def play(protocol):
-        way = open_caller(address_from_url(f"{protocol}://127.0.0.1:{unused_port}"), 5)
-        try:
-            await way.send(request_of_6)
-        finally:
-            await way.close()
-
-    for protocol in ("http", "grpc"):
-        with pytest.raises(NotAnswered) as caught:
-            asyncio.run(play(protocol))
-        assert caught.value.outcome is Outcome.UNREACHABLE
-
-
-@pytest.fixture
-def unused_port():
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-def test_a_head_says_where_the_tensors_begin_and_carries_the_key(request_of_6):
-    head = http_head(address_from_url("http://host:8000", {"api-key": "secret"}), request_of_6).decode()
-    assert head.startswith("POST /v2/models/stall/infer HTTP/1.1\r\n")
-    for line in ("Host: host:8000", "Content-Length: 6", "Inference-Header-Content-Length: 2", "api-key: secret"):
-        assert f"\r\n{line}\r\n" in head
-    assert head.endswith("\r\n\r\n")
-
-
-def test_fields_of_a_head_are_found_whatever_their_letters():
-    assert status_and_headers(b"HTTP/1.1 404 Not Found\r\nCONTENT-length: 7\r\n\r\n")[0] == 404
 
 
 @pytest.mark.parametrize(

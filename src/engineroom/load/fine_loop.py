@@ -14,7 +14,8 @@ class FineSelector(selectors.EpollSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Ready descriptors, after `timeout` seconds at the latest."""
         if timeout is not None and timeout > 0:
-            select.select([self.fileno()], [], [], timeout)
+            if not select.select([self.fileno()], [], [], timeout)[0]:
+                return []
             timeout = 0
         return super().select(timeout)
 

@@ -5,6 +5,7 @@ import gc
 import resource
 import time
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -13,12 +14,14 @@ import numpy.typing as npt
 from engineroom.client.transport import Address
 from engineroom.load.answers import Comparison
 from engineroom.load.fine_loop import fine_loop
-from engineroom.load.open_wire import NotAnswered, OpenCaller, Reply, open_caller
+from engineroom.load.open_wire import NotAnswered, Reply, open_caller
 from engineroom.load.outcome import Outcome
 from engineroom.load.prepared import Request
 
 PATIENCE_S = 20.0
 """How long a first answer is asked for again and again, where none comes in time."""
+MOST_AT_ONCE = 32
+"""Requests sent before answers are looked at, where more are due."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,16 @@ def work(share: Share, parent: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     loop = fine_loop()
     try:
-        loop.run_until_complete(Worker(share).run(parent))
+        loop.run_until_complete(_run(share, parent))
     except (KeyboardInterrupt, BrokenPipeError, EOFError):
         # Whoever interrupted the parent says what there is to say.
         pass
     finally:
         loop.close()
+
+
+async def _run(share: Share, parent: Connection) -> None:
+    await Worker(share).run(parent)
 
 
 class Worker:
@@ -89,72 +96,86 @@ class Worker:
         self.sent_s, self.end_s = np.zeros(count), np.zeros(count)
         self.outcome = np.full(count, Outcome.UNSENT, np.uint8)
         self.reasons: dict[str, str] = {}
+        self._offsets_s = share.offsets_s.tolist()
+        self._begin_s = 0.0
+        self._next, self._missing = 0, count
+        self._loop = asyncio.get_running_loop()
+        self._all_sent, self._all_ended = self._loop.create_future(), self._loop.create_future()
+        self._way = open_caller(share.address, share.timeout_s)
 
     async def run(self, parent: Connection) -> None:
         """See `work`."""
-        way = open_caller(self.share.address, self.share.timeout_s)
         try:
-            problem = await self._warm_up(way)
+            problem = await self._warm_up()
             parent.send(problem)
             if problem is None:
                 # What was made so far stays: the collector need not look at it while requests are due.
                 gc.freeze()
-                parent.send(await self._send_all(way, parent.recv()))
+                parent.send(await self._send_all(parent.recv()))
         finally:
-            await way.close()
+            await self._way.close()
 
-    async def _warm_up(self, way: OpenCaller) -> str | None:
+    async def _warm_up(self) -> str | None:
         """One answer to every prepared request, none of them measured: connected, compared, remembered."""
         for number, request in enumerate(self.share.requests):
-            try:
-                outcome = self.comparison.outcome(number, request, await self._patiently(way, request))
-            except NotAnswered as error:
-                return str(error)
-            if outcome is not Outcome.RIGHT:
+            result = await self._patiently(request)
+            if isinstance(result, NotAnswered):
+                return result.reason
+            if self.comparison.outcome(number, request, result) is not Outcome.RIGHT:
                 return self.comparison.reason
         return None
 
-    async def _patiently(self, way: OpenCaller, request: Request) -> Reply:
+    async def _patiently(self, request: Request) -> Reply | NotAnswered:
         """A first answer may take longer than one that is measured."""
         until_s = time.monotonic() + PATIENCE_S
         while True:
-            try:
-                return await way.send(request)
-            except NotAnswered as error:
-                if error.outcome is not Outcome.LATE or time.monotonic() > until_s:
-                    raise
+            answer: asyncio.Future[Reply | NotAnswered] = self._loop.create_future()
+            self._way.send(request, answer.set_result)
+            self._way.flush()
+            result = await answer
+            if isinstance(result, Reply) or result.outcome is not Outcome.LATE or time.monotonic() > until_s:
+                return result
 
-    async def _send_all(self, way: OpenCaller, begin_s: float) -> Done:
-        loop, flying = asyncio.get_running_loop(), set()
+    async def _send_all(self, begin_s: float) -> Done:
+        self._begin_s = begin_s
         await asyncio.sleep(begin_s - time.monotonic())
         worked_s, awake_s = time.thread_time(), time.monotonic()
-        for index, offset_s in enumerate(self.share.offsets_s.tolist()):
-            # Below 0 this only lets others run: who is late sends at once, and never skips.
-            await asyncio.sleep(begin_s + offset_s - time.monotonic())
-            task = loop.create_task(self._send(way, index))
-            flying.add(task)
-            task.add_done_callback(flying.discard)
-        await asyncio.sleep(0)
+        self._send_due()
+        await self._all_sent
         busy = (time.thread_time() - worked_s) / max(time.monotonic() - awake_s, 1e-9)
-        if flying:
-            await asyncio.wait(flying)
+        await self._all_ended
         return Done(self.sent_s, self.end_s, self.outcome, busy, self.reasons)
 
-    async def _send(self, way: OpenCaller, index: int) -> None:
-        number = (self.share.first + index) % len(self.share.requests)
-        request = self.share.requests[number]
-        self.sent_s[index] = time.monotonic()
-        reason = ""
-        try:
-            reply = await way.send(request)
-            self.end_s[index] = time.monotonic()
-            outcome = self.comparison.outcome(number, request, reply)
-        except NotAnswered as error:
-            self.end_s[index] = time.monotonic()
-            outcome, reason = error.outcome, str(error)
-        except Exception as error:  # noqa: BLE001 - a fault of our own is a sample too, and refuses the figures
-            self.end_s[index] = time.monotonic()
-            outcome, reason = Outcome.UNSENT, repr(error)
+    def _send_due(self) -> None:
+        """Send what is due, and come back when more is. Who is late sends at once, and never skips."""
+        offsets_s, requests, first = self._offsets_s, self.share.requests, self._next
+        now_s = time.monotonic() - self._begin_s
+        index, last = first, min(first + MOST_AT_ONCE, len(offsets_s))
+        while index < last and offsets_s[index] <= now_s:
+            number = (self.share.first + index) % len(requests)
+            ended = partial(self._ended, index, number)
+            try:
+                self._way.send(requests[number], ended)
+            except Exception as error:  # noqa: BLE001 - a fault of our own is a sample too, and refuses the figures
+                ended(NotAnswered(Outcome.UNSENT, repr(error)))
+            index += 1
+        self._way.flush()
+        self.sent_s[first:index] = time.monotonic()
+        self._next = index
+        if index < len(offsets_s):
+            self._loop.call_at(self._begin_s + offsets_s[index], self._send_due)
+        else:
+            self._all_sent.set_result(None)
+
+    def _ended(self, index: int, number: int, result: Reply | NotAnswered) -> None:
+        self.end_s[index] = time.monotonic()
+        if isinstance(result, Reply):
+            outcome, reason = self.comparison.outcome(number, self.share.requests[number], result), ""
+        else:
+            outcome, reason = result
         self.outcome[index] = outcome
         if outcome is not Outcome.RIGHT:
             self.reasons.setdefault(outcome.word, reason or self.comparison.reason)
+        self._missing -= 1
+        if not self._missing:
+            self._all_ended.set_result(None)
