@@ -12,14 +12,11 @@ from engineroom.client import (
     FunctionTransport,
     ModelMetadata,
     ModelNotFound,
-    RetryPolicy,
     ServerUnavailable,
     TensorMetadata,
 )
 from engineroom.client.breaker import FAILURES
 from engineroom.client.endpoints import Endpoints
-from engineroom.client.failover import Failover
-from engineroom.client.transport import InputTensor, Request
 
 M = ModelMetadata("m", (TensorMetadata("x", "FP32", (1,)),), (TensorMetadata("y", "FP32", (1,)),))
 
@@ -52,8 +49,8 @@ def servers():
     return [Named(name) for name in ("a", "b", "c")]
 
 
-def ask(failover):
-    failover.infer(Request("m", "", (InputTensor("x", "FP32", np.ones(1, np.float32)),), (), 5.0))
+def ask(client):
+    client.infer("m", x=[1.0])
 
 
 def asked(servers):
@@ -81,9 +78,9 @@ def test_ties_are_broken_at_random(servers):
 @pytest.mark.parametrize("error", [ServerUnavailable("reset"), ModelNotFound("it ends, and has unloaded")], ids=repr)
 def test_a_server_that_fails_is_left_and_the_others_answer(servers, error):
     servers[0].error = error
-    failover = Failover(servers, RetryPolicy())
+    client = Client(transport=servers)
     for _ in range(200):
-        ask(failover)
+        ask(client)
     assert asked(servers)[0] == FAILURES  # its breaker opened, and a second is not over yet
     assert sum(asked(servers)[1:]) == 200
 
@@ -92,45 +89,45 @@ def test_one_request_is_not_sent_twice_to_a_server_while_there_is_another(server
     for server in servers:
         server.error = ServerUnavailable("reset")
     with pytest.raises(ServerUnavailable, match=r"^none of a, b, c answers\. The last one: reset$"):
-        ask(Failover(servers, RetryPolicy()))
+        ask(Client(transport=servers))
     assert asked(servers) == [1, 1, 1]
 
 
 def test_open_breakers_do_not_keep_callers_from_the_last_servers(servers):
-    failover = Failover(servers, RetryPolicy())
+    client = Client(transport=servers)
     for server in servers:
         server.error = ServerUnavailable("reset")
     for _ in range(50):
         with suppress(ServerUnavailable):
-            ask(failover)
+            ask(client)
     for server in servers:
         server.error = None
-    ask(failover)
+    ask(client)
 
 
 def test_an_unknown_model_is_unknown_everywhere(servers):
-    with Client(transport=Failover(servers, RetryPolicy())) as client, pytest.raises(ModelNotFound, match="Loaded: m"):
+    with Client(transport=servers) as client, pytest.raises(ModelNotFound, match="Loaded: m"):
         client.infer("n", x=[1.0])
 
 
 def test_names_that_no_server_knows_open_no_breaker(servers):
-    failover = Failover(servers, RetryPolicy())
+    client = Client(transport=servers)
     for _ in range(30):
         with pytest.raises(ModelNotFound):
-            failover.metadata("n", "")
-    assert not any(endpoint.breaker.open for endpoint in failover._endpoints.all)
+            client.metadata("n", "")
+    assert not any(endpoint.breaker.open for endpoint in client._asking.servers._endpoints.all)
 
 
 def test_some_server_is_ready(servers):
-    failover = Failover(servers, RetryPolicy())
+    client = Client(transport=servers)
     servers[0].error = servers[1].error = ServerUnavailable("gone")
-    assert failover.ready("", "")
+    assert client.ready("", "")
     servers[2].error = ServerUnavailable("gone")
-    assert not failover.ready("", "")
+    assert not client.ready("", "")
 
 
 def test_every_server_is_closed_and_named(servers):
-    client = Client(transport=Failover(servers, RetryPolicy()))
+    client = Client(transport=servers)
     assert client.address == "a, b, c"
     client.close()
     assert all(server.closed for server in servers)

@@ -10,6 +10,7 @@ def test_the_public_names_are_these():
         "Client",
         "DeadlineExceeded",
         "FunctionTransport",
+        "HedgePolicy",
         "InferenceFailed",
         "InputTensor",
         "ModelMetadata",

@@ -173,7 +173,7 @@ def test_an_unknown_model_is_told_at_the_call(client):
 
 def test_a_model_that_is_unloaded_meanwhile_is_not_found(client):
     client.metadata("once")
-    client._transport._endpoints.all[0].transport._client.unload_model("once")
+    client._asking.servers._endpoints.all[0].transport.transport._client.unload_model("once")
     with pytest.raises(ModelNotFound, match=r"once: .* has not loaded it"):
         list(client.stream("once", x=np.ones((1, 1), np.float32)))
 

@@ -12,6 +12,7 @@ Usable in an application that has numpy and tritonclient and nothing else of eng
 from engineroom.client.classification import Classification
 from engineroom.client.client import Client
 from engineroom.client.functions import FunctionTransport
+from engineroom.client.hedge import HedgePolicy
 from engineroom.client.metadata import ModelMetadata, TensorMetadata
 from engineroom.client.retry import RetryPolicy
 from engineroom.client.tls import TLS
@@ -36,6 +37,7 @@ __all__ = [
     "Client",
     "DeadlineExceeded",
     "FunctionTransport",
+    "HedgePolicy",
     "InferenceFailed",
     "InputTensor",
     "ModelMetadata",

@@ -6,6 +6,9 @@ FAILURES = 5
 OPEN_S = 1.0
 """Seconds until one request tries whether the server is back."""
 
+SOUND = 10
+"""Answers in a row after which a failure is forgotten."""
+
 
 class Breaker:
     """Opens after failures in a row; then lets one request at a time through, until one succeeds.
@@ -15,6 +18,7 @@ class Breaker:
 
     def __init__(self) -> None:
         self._failures = 0
+        self._answers = SOUND
         self._until = 0.0
         self._probing = False
 
@@ -22,6 +26,11 @@ class Breaker:
     def open(self) -> bool:
         """Whether the last requests failed."""
         return self._failures >= FAILURES
+
+    @property
+    def sound(self) -> bool:
+        """Whether none of the last requests failed; also before the first one."""
+        return self._answers >= SOUND
 
     def allows(self, now: float) -> bool:
         """Whether a request may be sent: always while closed, one at a time after a while when open."""
@@ -41,6 +50,8 @@ class Breaker:
         self._probing = False
         if failed:
             self._failures += 1
+            self._answers = 0
             self._until = now + OPEN_S
         elif failed is not None:
             self._failures = 0
+            self._answers += 1

@@ -1,19 +1,16 @@
-"""What keeps repetitions from multiplying the load of a server that is already in trouble."""
+"""What keeps repetitions from multiplying the load of servers that are already in trouble."""
 
 import threading
 
-RESERVE = 10.0
-"""Repetitions that a client has before it has earned any: a young one survives the loss of a server too."""
-
-MOST = 100.0
-"""Repetitions that can be saved up: as many requests as one client may lose with a server that dies."""
+SPARE = 10.0
+"""Repetitions that a client has ready. A bucket this small bounds an outage of every length: savings of a long healthy
+time, or a window of seconds as in Finagle, would let a short outage exceed the share."""
 
 
 class RetryBudget:
     """A bucket of repetitions, filled by requests; shared by all calls of a client.
 
-    The reserve is an advance: the first requests pay it back before they earn more. So of any number of requests since
-    the beginning at most `share` is repeated, or `RESERVE` where that is more.
+    Of any requests in a row at most `share` is repeated, and `SPARE` more.
 
     Args:
         share: What one request earns.
@@ -21,17 +18,13 @@ class RetryBudget:
 
     def __init__(self, share: float) -> None:
         self._share = share
-        self._saved = RESERVE
-        self._owed = RESERVE
+        self._saved = SPARE
         self._lock = threading.Lock()
 
     def earn(self) -> None:
         """Count one request, whatever becomes of it."""
         with self._lock:
-            if self._owed > 0:
-                self._owed -= self._share
-            else:
-                self._saved = min(MOST, self._saved + self._share)
+            self._saved = min(SPARE, self._saved + self._share)
 
     def spend(self) -> bool:
         """Take one repetition, if there is one."""
@@ -40,3 +33,13 @@ class RetryBudget:
                 return False
             self._saved -= 1
             return True
+
+    def lends(self) -> bool:
+        """Whether a repetition may be made for which nothing is taken as long as it succeeds: not while in debt."""
+        with self._lock:
+            return self._saved >= 0
+
+    def charge(self) -> None:
+        """Take a lent repetition after all: it failed."""
+        with self._lock:
+            self._saved -= 1

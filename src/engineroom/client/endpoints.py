@@ -6,8 +6,8 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
+from engineroom.client.async_transport import AsyncTransport
 from engineroom.client.breaker import Breaker
-from engineroom.client.transport import Transport
 from engineroom.errors import CallError, DeadlineExceeded, ModelNotFound, ServerUnavailable
 
 FAILURES = (ServerUnavailable, DeadlineExceeded)
@@ -23,7 +23,7 @@ class Endpoint:
         in_flight: This client's requests that it has not answered yet.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: AsyncTransport) -> None:
         self.transport = transport
         self.breaker = Breaker()
         self.in_flight = 0
@@ -36,7 +36,7 @@ class Endpoints:
     and never keeps them from the last one.
     """
 
-    def __init__(self, transports: Sequence[Transport]) -> None:
+    def __init__(self, transports: Sequence[AsyncTransport]) -> None:
         self.all = tuple(Endpoint(transport) for transport in transports)
         self._lock = threading.Lock()
 
@@ -45,7 +45,7 @@ class Endpoints:
         """One server for one request; how the block ends is what its breaker learns.
 
         Args:
-            tried: Servers that have failed this request already: taken only where there is no other.
+            tried: Servers that this request was sent to already: taken only where there is no other.
         """
         endpoint = self._take(tried)
         failed: bool | None = None
@@ -60,11 +60,18 @@ class Endpoints:
                 endpoint.in_flight -= 1
                 endpoint.breaker.end(time.monotonic(), failed)
 
-    def blame(self, endpoints: Collection[Endpoint]) -> None:
-        """Count a failure against servers that did not know a model, once another server has answered for it.
+    def others(self, tried: Collection[Endpoint]) -> list[Endpoint]:
+        """Servers besides those that were tried, whose breakers let requests through."""
+        with self._lock:
+            now = time.monotonic()
+            return [endpoint for endpoint in self.all if endpoint not in tried and endpoint.breaker.allows(now)]
 
-        A Triton that ends in order still takes requests, and knows no model any more. A name that no server knows is
-        nobody's failure but the caller's.
+    def blame(self, endpoints: Collection[Endpoint]) -> None:
+        """Count a failure against servers in whose place another one has answered.
+
+        Those that did not know the model: a Triton that ends in order still takes requests, and knows no model any
+        more. A name that no server knows is nobody's failure but the caller's. And those that were asked first and
+        are still silent.
         """
         with self._lock:
             for endpoint in endpoints:

@@ -1,21 +1,27 @@
 """Several servers, or one that fails now and then, as one transport."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
+from engineroom.client.async_transport import AsyncTransport, Blocking
 from engineroom.client.budget import RetryBudget
 from engineroom.client.course import Course
 from engineroom.client.deadline import left_s, within
 from engineroom.client.endpoints import Endpoints
+from engineroom.client.hedge import Latencies
 from engineroom.client.metadata import ModelMetadata
 from engineroom.client.retry import RetryPolicy
+from engineroom.client.runner import Runner
 from engineroom.client.stream import Streaming, check_streams, surviving
-from engineroom.client.transport import Address, Arrays, Connecting, Request, Transport, address_from_url
-from engineroom.errors import BadInput, CallError, ServerUnavailable
+from engineroom.client.transport import Arrays, Request
+from engineroom.errors import CallError, ServerUnavailable
 
 Answer = TypeVar("Answer")
+
+Ask = Callable[[AsyncTransport], Awaitable[Answer]]
 
 
 class Failover:
@@ -24,91 +30,107 @@ class Failover:
     Args:
         transports: One for each server; closed with this one.
         policy: When a request is repeated.
+        runner: Waits.
     """
 
-    def __init__(self, transports: Sequence[Transport], policy: RetryPolicy) -> None:
+    def __init__(self, transports: Sequence[AsyncTransport], policy: RetryPolicy, runner: Runner) -> None:
         self._endpoints = Endpoints(transports)
-        self._streaming = Endpoints([one for one in transports if isinstance(one, Streaming)])
+        self._streaming = Endpoints(
+            [one for one in transports if isinstance(one, Blocking) and isinstance(one.transport, Streaming)]
+        )
         self._policy = policy
         self._budget = RetryBudget(policy.share)
+        self._latencies = Latencies()
+        self._runner = runner
 
     @property
     def address(self) -> str:
         """The servers' URLs."""
         return ", ".join(endpoint.transport.address for endpoint in self._endpoints.all)
 
-    def ready(self, model: str, version: str) -> bool:
+    async def ready(self, model: str, version: str) -> bool:
         """Whether the model, or with an empty name a whole server, can answer, at any server."""
-        return any(self._ready(endpoint.transport, model, version) for endpoint in self._endpoints.all)
+        for endpoint in self._endpoints.all:
+            try:
+                if await endpoint.transport.ready(model, version):
+                    return True
+            except ServerUnavailable:
+                continue
+        return False
 
-    def metadata(self, model: str, version: str) -> ModelMetadata:
+    async def metadata(self, model: str, version: str) -> ModelMetadata:
         """What the model takes and gives."""
-        return self._survive(lambda transport: transport.metadata(model, version))
+        return await self._survive(lambda transport: transport.metadata(model, version))
 
-    def loaded(self) -> tuple[tuple[str, str], ...]:
+    async def loaded(self) -> tuple[tuple[str, str], ...]:
         """Name and version of every model that can answer, at one server."""
-        return self._survive(lambda transport: transport.loaded())
+        return await self._survive(lambda transport: transport.loaded())
 
-    def infer(self, request: Request) -> Arrays:
+    async def infer(self, request: Request) -> Arrays:
         """Answer one request."""
+        late_s = self._late_s(request)
+        start = time.monotonic()
         with within(request.timeout_s):
-            return self._survive(
-                lambda transport: transport.infer(replace(request, timeout_s=left_s())), request.idempotent
+            answer = await self._survive(
+                lambda transport: transport.infer(replace(request, timeout_s=left_s())), request.idempotent, late_s
             )
+        if self._policy.hedge:
+            self._latencies.add(request.model, time.monotonic() - start)
+        return answer
 
     def stream(self, request: Request) -> Iterator[Arrays]:
-        """Answers to one request of a decoupled model, from the servers that carry streams."""
+        """Answers to one request of a decoupled model, from the servers that carry streams; blocks."""
         check_streams(self._streaming, self.address)
-        course = Course(self._streaming, self._policy, self._budget, request.idempotent)
-        return surviving(self._streaming, course, request)
+        return surviving(Course(self._streaming, self._policy, self._budget, request.idempotent), request)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Give every server's connections back."""
         for endpoint in self._endpoints.all:
-            endpoint.transport.close()
+            await endpoint.transport.close()
 
-    def _survive(self, ask: Callable[[Transport], Answer], idempotent: bool = True) -> Answer:
+    def _late_s(self, request: Request) -> float | None:
+        """Seconds after which the request is hedged; None for never."""
+        hedge = self._policy.hedge
+        if hedge is None or not request.idempotent or len(self._endpoints.all) == 1:
+            return None
+        return self._latencies.late_s(hedge, request.model)
+
+    async def _survive(self, ask: Ask[Answer], idempotent: bool = True, late_s: float | None = None) -> Answer:
         course = Course(self._endpoints, self._policy, self._budget, idempotent)
         while True:
             try:
-                with self._endpoints.taken(course.tried) as endpoint:
-                    answer = ask(endpoint.transport)
-                course.answered()
-                return answer
+                if late_s is None:
+                    return await _attempt(course, ask)
+                return await self._race(course, ask, late_s)
             except CallError as error:
-                pause_s = course.pause_s(endpoint, error)
+                pause_s = course.pause_s(error)
                 if pause_s is None:
                     verdict = course.verdict(error)
                     if verdict is error:
                         raise
                     raise verdict from error
-            time.sleep(pause_s)
+            await self._runner.sleep(pause_s)
 
-    @staticmethod
-    def _ready(transport: Transport, model: str, version: str) -> bool:
+    async def _race(self, course: Course, ask: Ask[Answer], late_s: float) -> Answer:
+        """The first right answer of one server, or of two where one is late; the error only where all have failed."""
+        start = partial(self._runner.start, partial(_attempt, course, ask))
+        started = running = {start()}
+        limit_s: float | None = late_s
         try:
-            return transport.ready(model, version)
-        except ServerUnavailable:
-            return False
+            while True:
+                ended, running = await self._runner.first(running, limit_s)
+                if not ended and course.hedges():
+                    running = {*running, start()}
+                    started = {*started, *running}
+                limit_s = None
+                right = [attempt for attempt in ended if attempt.exception() is None]
+                if right or not running:
+                    answer: Answer = (right or list(ended))[0].result()
+                    return answer
+        finally:
+            await self._runner.leave(started)
 
 
-def transports_from_urls(urls: str | Sequence[str], connecting: Connecting) -> list[Transport]:
-    """A transport for each server; imports tritonclient.
-
-    Raises:
-        BadInput: One of them is no URL, or there is none.
-    """
-    given = [urls] if isinstance(urls, str) else list(urls)
-    if not given:
-        raise BadInput("no server address is given.")
-    return [_transport_from_address(address_from_url(url, connecting)) for url in given]
-
-
-def _transport_from_address(address: Address) -> Transport:
-    if address.protocol == "http":
-        from engineroom.client.over_http import HttpTransport
-
-        return HttpTransport(address)
-    from engineroom.client.over_grpc import GrpcTransport
-
-    return GrpcTransport(address)
+async def _attempt(course: Course, ask: Ask[Answer]) -> Answer:
+    with course.attempt() as transport:
+        return await ask(transport)

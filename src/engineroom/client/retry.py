@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from engineroom.client.hedge import HedgePolicy
 from engineroom.errors import BadInput, CallError, Rejected, ServerUnavailable
 
 
@@ -10,7 +11,8 @@ class RetryPolicy:
     """When a call is repeated.
 
     A call is repeated where nobody answered, or a connection broke before the answer, and where a server that rejects
-    says when to come back. Never after its deadline, an answer of the model's own, or `infer(..., idempotent=False)`.
+    says when to come back. Never after its deadline, an answer of the model's own, or `infer(..., idempotent=False)`:
+    there, attempts, limits and hedges are without effect.
 
     Attributes:
         attempts: Most attempts of one request, the first one counted; 1 never repeats.
@@ -19,8 +21,10 @@ class RetryPolicy:
         longest_backoff_s: Where the doubling ends.
         rejected: Whether a rejection is repeated that does not say when to come back. A full queue is rarely helped by
             more requests.
-        share: Repetitions, as a share of all requests of the client, that are never exceeded for long; see
-            `RetryBudget`.
+        share: Most repetitions and hedges, as a share of all requests of the client; see `RetryBudget`.
+        attempt_s: Seconds after which a silent server is given up, and another one asked within the call's deadline;
+            None for the whole of it. The last attempt has all that is left.
+        hedge: When a request that is not answered yet is sent to a second server too; None for never.
 
     Raises:
         BadInput: A field is out of its range.
@@ -31,6 +35,8 @@ class RetryPolicy:
     longest_backoff_s: float = 1.0
     rejected: bool = False
     share: float = 0.2
+    attempt_s: float | None = None
+    hedge: HedgePolicy | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be followed."""
@@ -40,6 +46,8 @@ class RetryPolicy:
             raise BadInput(f"RetryPolicy: share is {self.share:g}, give more than 0 and at most 1.")
         if self.backoff_s < 0 or self.longest_backoff_s < 0:
             raise BadInput("RetryPolicy: a pause is negative, give 0 seconds or more.")
+        if self.attempt_s is not None and not self.attempt_s > 0:
+            raise BadInput(f"RetryPolicy: attempt_s is {self.attempt_s:g}, give more than 0 seconds, or None.")
 
     def repeats(self, error: CallError) -> bool:
         """Whether this error may go away by asking again."""

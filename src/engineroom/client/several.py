@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from engineroom.client.batch import parts_of
+from engineroom.client.asking import Asking
 from engineroom.client.check import mapping
 from engineroom.client.deadline import left_s
 from engineroom.client.many import WINDOW, Many, answers_to
-from engineroom.client.metadata import ModelMetadata
-from engineroom.client.transport import Arrays, Request, RequestedOutput
-from engineroom.errors import BadInput, DeadlineExceeded
+from engineroom.client.question import Question
+from engineroom.client.runner import finished
+from engineroom.client.transport import Arrays, Request
+from engineroom.errors import BadInput, DeadlineExceeded, InferenceFailed, ModelNotFound
 
 
 class Several:
@@ -82,21 +83,23 @@ class Several:
         Raises:
             CallError: As for `infer`, from this call or from the iterator.
         """
-        given = mapping(model, inputs, named)
-        wanted = tuple(RequestedOutput(name) for name in outputs)
-        with self._in_time(model, timeout_s):
-            known, tensors = self._prepared(model, version, given, outputs)
-            if len(parts_of(known, tensors)) > 1:
-                raise BadInput(f"{model}: a stream takes one batch, of at most {known.max_batch_size} rows.")
-            request = Request(known.name, known.version, tensors, wanted, left_s(), idempotent)
-            return iter(self._streamed(known, request, self._transport.stream(request)))
+        question = Question(model, version, mapping(model, inputs, named), outputs, idempotent)
+        asking: Asking = self._asking
+        with asking.in_time(model, self.timeout_s if timeout_s is None else timeout_s):
+            asked = finished(asking.prepared(question))
+            if len(asked.parts()) > 1:
+                raise BadInput(f"{model}: a stream takes one batch, of at most {asked.model.max_batch_size} rows.")
+            request = asked.request(asked.tensors, left_s())
+            return _named(asking, question, request, asking.servers.stream(request))
 
-    def _streamed(self: Any, model: ModelMetadata, request: Request, answers: Iterator[Arrays]) -> Iterator[Arrays]:
-        try:
-            with self._named(model):
-                yield from answers
-        except DeadlineExceeded as error:
-            raise DeadlineExceeded(
-                f"{model.name}: the stream from {self.address} did not end within {request.timeout_s:.3g} s. "
-                "Raise timeout_s."
-            ) from error
+
+def _named(asking: Asking, question: Question, request: Request, answers: Iterator[Arrays]) -> Iterator[Arrays]:
+    try:
+        yield from answers
+    except DeadlineExceeded as error:
+        raise DeadlineExceeded(
+            f"{question.model}: the stream from {asking.address} did not end within {request.timeout_s:.3g} s. "
+            "Raise timeout_s."
+        ) from error
+    except (InferenceFailed, ModelNotFound) as error:
+        raise finished(asking.named(question, error)) from error

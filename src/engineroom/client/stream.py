@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol, cast, runtime_checkable
 
+from engineroom.client.async_transport import Blocking
 from engineroom.client.course import Course
 from engineroom.client.deadline import within
 from engineroom.client.endpoints import Endpoints
@@ -55,27 +56,25 @@ def check_streams(endpoints: Endpoints, address: str) -> None:
         raise BadInput(f"{address} carries no streams, only gRPC does. Use grpc://, port 8001 by default.")
 
 
-def surviving(endpoints: Endpoints, course: Course, request: Request) -> Iterator[Arrays]:
+def surviving(course: Course, request: Request) -> Iterator[Arrays]:
     """Answers of one server; of another one, or of the same again, only where none has given the first.
 
     Args:
-        endpoints: The servers that can stream, at least one.
-        course: What may be done after a failure.
+        course: The way over the servers that can stream, at least one.
         request: What is asked.
     """
     end = time.monotonic() + request.timeout_s
     while True:
         begun = False
         try:
-            with endpoints.taken(course.tried) as endpoint:
-                carrier = cast("Streaming", endpoint.transport)
+            with course.attempt(limited=False) as transport:
+                carrier = cast("Streaming", cast("Blocking", transport).transport)
                 for answer in carrier.stream(replace(request, timeout_s=end - time.monotonic())):
                     begun = True
                     yield answer
-            course.answered()
         except CallError as error:
             with within(end - time.monotonic()):
-                pause_s = None if begun else course.pause_s(endpoint, error)
+                pause_s = None if begun else course.pause_s(error)
             if pause_s is None:
                 raise course.verdict(error) from error
         else:

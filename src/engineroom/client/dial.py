@@ -1,0 +1,39 @@
+"""A transport for each server's address; imports tritonclient."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from engineroom.client.transport import Address, Connecting, Transport, address_from_url
+from engineroom.errors import BadInput
+
+Given = TypeVar("Given")
+
+
+def addresses_from_urls(urls: str | Sequence[str], connecting: Connecting) -> list[Address]:
+    """Read the URLs of a client's servers.
+
+    Raises:
+        BadInput: One of them is no URL, or there is none.
+    """
+    given = [urls] if isinstance(urls, str) else list(urls)
+    if not given:
+        raise BadInput("no server address is given.")
+    return [address_from_url(url, connecting) for url in given]
+
+
+def given_transports(transport: Given | Sequence[Given] | None) -> list[Given]:
+    """One or several transports that a caller brings, as a list; empty for none."""
+    if transport is None:
+        return []
+    return list(transport) if isinstance(transport, Sequence) else [transport]
+
+
+def transport_from_address(address: Address) -> Transport:
+    """A transport that blocks."""
+    if address.protocol == "http":
+        from engineroom.client.over_http import HttpTransport
+
+        return HttpTransport(address)
+    from engineroom.client.over_grpc import GrpcTransport
+
+    return GrpcTransport(address)

@@ -1,0 +1,275 @@
+"""A second server is asked while the first one is silent; and a silent server is given up."""
+
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import pytest
+
+from engineroom.client import (
+    BadInput,
+    Client,
+    DeadlineExceeded,
+    FunctionTransport,
+    HedgePolicy,
+    InferenceFailed,
+    ModelMetadata,
+    RetryPolicy,
+    ServerUnavailable,
+    TensorMetadata,
+)
+from engineroom.client.budget import SPARE
+from engineroom.client.hedge import ENOUGH, REMEMBERED, Latencies
+from engineroom.serve.server import ServerOptions, running
+
+M = ModelMetadata("m", (TensorMetadata("x", "FP32", (1,)),), (TensorMetadata("y", "FP32", (1,)),))
+SOON = RetryPolicy(hedge=HedgePolicy(after_s=0.02))
+
+
+class Server(FunctionTransport):
+    """Answers with its number, or fails while it has an error; is silent while it is held."""
+
+    def __init__(self, number):
+        super().__init__({M: self.answer})
+        self.address = str(number)
+        self.number = number
+        self.error = None
+        self.go = threading.Event()
+        self.go.set()
+
+    def answer(self, arrays):
+        self.go.wait(timeout=20)
+        if self.error:
+            raise self.error
+        return {"y": np.array([self.number], np.float32)}
+
+
+@pytest.fixture
+def servers():
+    servers = [Server(0), Server(1)]
+    yield servers
+    for server in servers:
+        server.go.set()
+
+
+def ask(client, **options):
+    return int(client.infer("m", x=[1.0], **options)["y"][0])
+
+
+def asked(servers):
+    return [len(server.requests) for server in servers]
+
+
+def wait_until(happened):
+    deadline = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def in_flight(client):
+    return [endpoint.in_flight for endpoint in client._asking.servers._endpoints.all]
+
+
+def test_another_server_answers_while_the_first_is_silent(servers):
+    servers[0].go.clear()
+    with Client(transport=servers, retry=SOON) as client:
+        assert [ask(client) for _ in range(10)] == [1] * 10
+        assert asked(servers)[0] >= 1
+        assert in_flight(client) == [asked(servers)[0], 0]  # which keeps further requests away
+        servers[0].go.set()
+        wait_until(lambda: in_flight(client) == [0, 0])
+
+
+def test_what_is_answered_soon_is_not_hedged(servers):
+    with Client(transport=servers, retry=RetryPolicy(hedge=HedgePolicy(after_s=20.0))) as client:
+        for _ in range(20):
+            ask(client)
+    assert sum(asked(servers)) == 20
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["the first", "the second"])
+def test_a_failure_of_one_is_none_while_the_other_is_asked(servers, which):
+    silent, failing = servers[which], servers[1 - which]
+    failing.error = InferenceFailed("broken")
+    silent.go.clear()
+    failing.go.clear()
+    with Client(transport=servers, retry=SOON) as client, ThreadPoolExecutor() as pool:
+        answer = pool.submit(ask, client)
+        wait_until(lambda: asked(servers) == [1, 1])
+        failing.go.set()
+        wait_until(lambda: in_flight(client)[1 - which] == 0)
+        silent.go.set()
+        assert answer.result() == which
+    assert asked(servers) == [1, 1]
+
+
+def test_where_both_fail_the_call_fails(servers):
+    for server in servers:
+        server.error = InferenceFailed("broken")
+        server.go.clear()
+    with Client(transport=servers, retry=SOON) as client, ThreadPoolExecutor() as pool:
+        answer = pool.submit(ask, client)
+        wait_until(lambda: asked(servers) == [1, 1])
+        for server in servers:
+            server.go.set()
+        with pytest.raises(InferenceFailed, match="broken"):
+            answer.result()
+
+
+@pytest.mark.parametrize(
+    ("policy", "options", "count"),
+    [
+        pytest.param(SOON, {}, 1, id="one server"),
+        pytest.param(SOON, {"idempotent": False}, 2, id="not idempotent"),
+        pytest.param(RetryPolicy(attempts=1, hedge=HedgePolicy(after_s=0.02)), {}, 2, id="one attempt"),
+    ],
+)
+def test_what_is_not_hedged(servers, policy, options, count):
+    for server in servers:
+        server.go.clear()
+        threading.Timer(0.2, server.go.set).start()
+    with Client(transport=servers[:count], retry=policy) as client:
+        ask(client, **options)
+    assert sum(asked(servers)) == 1
+
+
+def test_hedges_are_paid_from_the_budget():
+    def late(arrays):
+        time.sleep(0.002)
+        return {"y": arrays["x"]}
+
+    servers = [FunctionTransport({M: late}) for _ in range(2)]
+    with Client(transport=servers, retry=RetryPolicy(hedge=HedgePolicy(after_s=0.0))) as client:
+        for _ in range(200):
+            client.infer("m", x=[1.0])
+    assert 200 < sum(asked(servers)) <= 200 * 1.2 + SPARE
+
+
+def test_a_percentile_is_of_the_last_answers_of_the_model():
+    latencies, policy = Latencies(), HedgePolicy(percentile=90)
+    for number in range(ENOUGH - 1):
+        latencies.add("m", float(number))
+    assert latencies.late_s(policy, "m") is None
+    latencies.add("m", ENOUGH - 1.0)
+    assert latencies.late_s(policy, "m") == 0.9 * ENOUGH
+    for _ in range(REMEMBERED):
+        latencies.add("m", 7.0)
+    assert latencies.late_s(policy, "m") == 7.0
+    assert latencies.late_s(policy, "n") is None
+
+
+def test_what_is_later_than_the_percentile_is_hedged(servers):
+    with Client(transport=servers, retry=RetryPolicy(hedge=HedgePolicy(percentile=99))) as client:
+        for _ in range(REMEMBERED):
+            ask(client)
+        servers[0].go.clear()
+        assert [ask(client, timeout_s=20) for _ in range(4)] == [1] * 4
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "give after_s or percentile"),
+        ({"after_s": 1, "percentile": 95}, "give after_s or percentile"),
+        ({"after_s": -1}, "after_s is -1, give 0 seconds or more"),
+        ({"percentile": 100}, "percentile is 100, give more than 0 and less than 100"),
+    ],
+    ids=str,
+)
+def test_an_impossible_hedge_is_refused(given, message):
+    with pytest.raises(BadInput, match=message):
+        HedgePolicy(**given)
+
+
+@pytest.fixture(scope="module")
+def pair(publish_tiny, tmp_path_factory):
+    repository = tmp_path_factory.mktemp("pair")
+    publish_tiny(repository, on_cpu=True)
+    with ExitStack() as stack:
+        yield [stack.enter_context(running(ServerOptions(repository, drain_s=0))) for _ in range(2)]
+
+
+@contextmanager
+def stopped(server):
+    """A server whose port takes connections, and which answers nothing."""
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+
+def urls(pair, protocol):
+    return [f"{protocol}://{getattr(server, protocol)}" for server in pair]
+
+
+X = np.arange(8, dtype=np.float32).reshape(1, 8)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+@pytest.mark.parametrize(
+    "policy",
+    [RetryPolicy(hedge=HedgePolicy(after_s=0.2)), RetryPolicy(attempt_s=0.5)],
+    ids=["hedged", "an attempt has its own limit"],
+)
+def test_a_server_that_hangs_keeps_no_call_from_its_answer(pair, protocol, policy):
+    with Client(urls(pair, protocol), retry=policy) as client:
+        for _ in range(20):
+            client.infer("tiny", x=X)
+        with stopped(pair[0]):
+            for _ in range(8):
+                np.testing.assert_array_equal(client.infer("tiny", x=X, timeout_s=20)["y"], 2 * X)
+
+
+def test_without_either_a_hung_server_costs_the_whole_deadline(pair):
+    with Client(urls(pair, "grpc")) as client:
+        client.metadata("tiny")
+        with stopped(pair[0]), stopped(pair[1]), pytest.raises(DeadlineExceeded):
+            client.infer("tiny", x=X, timeout_s=0.5)
+
+
+def test_silence_counts_against_a_server(pair):
+    with Client(urls(pair, "grpc")[:1], retry=RetryPolicy(attempts=2, attempt_s=0.1, backoff_s=0.0)) as client:
+        client.metadata("tiny")
+        (endpoint,) = client._asking.servers._endpoints.all
+        with stopped(pair[0]):
+            for _ in range(3):
+                with pytest.raises(DeadlineExceeded, match=r"^tiny: no answer from .* within 0.3 s"):
+                    client.infer("tiny", x=X, timeout_s=0.3)
+        assert endpoint.breaker.open
+        assert endpoint.in_flight == 0
+
+
+def test_attempts_at_silent_servers_are_within_the_budget():
+    class Silent(FunctionTransport):
+        def infer(self, request):
+            self.requests.append(request)
+            time.sleep(request.timeout_s)
+            raise DeadlineExceeded("silent")
+
+    servers = [Silent({M: None}), Silent({M: None})]
+    with Client(transport=servers, retry=RetryPolicy(attempt_s=0.001), timeout_s=0.02) as client:
+        for _ in range(100):
+            with pytest.raises((ServerUnavailable, DeadlineExceeded)):
+                client.infer("m", x=[1.0])
+    assert 100 < sum(asked(servers)) <= 100 * 1.2 + SPARE
+
+
+def test_the_last_attempt_and_what_must_not_be_repeated_have_all_that_is_left(servers):
+    with Client(transport=servers[0], retry=RetryPolicy(attempts=2, attempt_s=0.5), timeout_s=9) as client:
+        ask(client)
+        ask(client, idempotent=False)
+        servers[0].error = ServerUnavailable("reset")
+        with pytest.raises(ServerUnavailable):
+            ask(client)
+    limits = [request.timeout_s < 1 for request in servers[0].requests]
+    assert limits == [True, False, True, False]
+
+
+def test_a_limit_of_nothing_is_refused():
+    with pytest.raises(BadInput, match="attempt_s is 0, give more than 0 seconds, or None"):
+        RetryPolicy(attempt_s=0)
