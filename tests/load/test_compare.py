@@ -114,13 +114,20 @@ def test_a_first_run_without_right_answers(compare, measured):
     assert "there were no right answers" in errors
 
 
-@pytest.mark.parametrize("samples", [None, "../elsewhere.samples.jsonl.gz"], ids=["none", "elsewhere"])
-def test_a_file_without_samples(compare, result, tmp_path, samples):
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [
+        pytest.param(None, "names no samples beside it (users 8)", id="none"),
+        pytest.param("../run.samples.jsonl.gz", "names samples that are not beside it", id="elsewhere"),
+        pytest.param("gone.samples.jsonl.gz", "holds no samples", id="gone"),
+    ],
+)
+def test_a_file_without_samples(compare, result, tmp_path, samples, expected):
     path = tmp_path / "none.json"
     results_to_file((replace(result, samples=samples),), path)
     status, _, errors = compare(path, path)
     assert status == 1
-    assert "names no samples beside it (users 8)" in errors
+    assert expected in errors
 
 
 def test_a_generator_that_was_the_limit_is_not_compared(compare, measured):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engineroom.cli.load_report import report
 from engineroom.cli.measuring import ABOVE_0, FILE, Wanted, command_line, finish, measuring, with_samples
 from engineroom.cli.open_load import compare, sweep
 from engineroom.cli.open_load import run as open_loop
@@ -25,6 +26,7 @@ def load() -> None:
 load.add_command(open_loop)
 load.add_command(sweep)
 load.add_command(compare)
+load.add_command(report)
 
 
 @load.command("perf-analyzer")
@@ -111,7 +113,7 @@ def locust(name: str, as_json: bool, output: Path | None, picture: Path | None, 
     if output:
         result = with_samples(result, samples, output)
     if picture:
-        from engineroom.load.report import picture_from_samples
+        from engineroom.load.picture import picture_from_samples
 
         picture_from_samples(samples.latency_ms, result, picture)
     finish((result,), Wanted(limits, as_json, output, picture))

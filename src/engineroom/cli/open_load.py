@@ -53,7 +53,7 @@ def run(name: str, publish_anyway: bool, **given: Any) -> None:
     if wanted.output:
         result = with_samples(result, samples, wanted.output)
     if wanted.picture:
-        from engineroom.load.report import picture_from_samples
+        from engineroom.load.picture import picture_from_samples
 
         picture_from_samples(samples.latency_ms, result, wanted.picture)
     finish((result,), wanted)

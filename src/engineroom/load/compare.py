@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from engineroom.errors import LoadError, ThresholdMissed
 from engineroom.load.result import LoadResult, results_from_file
-from engineroom.load.samples import Samples, samples_from_file
+from engineroom.load.samples import Samples, samples_from_result
 
 SLICES = (5, 20)
 """Fewest and most slices of time that a run is cut into: within one, requests depend on each other."""
@@ -101,12 +101,13 @@ def _measurement(path: Path, result: LoadResult) -> Measurement:
         raise LoadError(
             f"{path}: the generator was the limit there ({result.offered}), so it says nothing about the server."
         )
-    if result.samples is None or Path(result.samples).name != result.samples:
+    samples = samples_from_result(path, result)
+    if samples is None:
         raise LoadError(
             f"{path}: names no samples beside it ({result.offered}), and single requests are compared. Measure with "
             "--output, and with perf_analyzer also with --keep-samples."
         )
-    return Measurement(path, result, samples_from_file(path.with_name(result.samples)))
+    return Measurement(path, result, samples)
 
 
 def ratios(pair: Pair) -> tuple[Ratio, ...]:

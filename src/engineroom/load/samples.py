@@ -4,6 +4,7 @@ import gzip
 import io
 import itertools
 import json
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +15,15 @@ import numpy.typing as npt
 
 from engineroom.errors import LoadError
 from engineroom.load.outcome import Outcome
-from engineroom.load.result import Goodput, Latency
+from engineroom.load.result import Goodput, Latency, LoadResult
 from engineroom.repository.files import write_atomically
 
 SUFFIX = ".samples.jsonl.gz"
 """How the names of files of samples end."""
 AT_ONCE = 50_000
 """Lines that are made, or read, at a time: a million requests need not stand in memory as text."""
+TIMES = ("scheduled_us", "sent_us", "end_us")
+"""Names in a line; closed loops have no first one."""
 NUMBERS = {kind.word: kind.value for kind in Outcome}
 Numbers = npt.NDArray[np.int64]
 
@@ -168,9 +171,8 @@ def samples_to_file(samples: Samples, path: Path) -> None:
 
 
 def _lines(samples: Samples) -> Iterator[str]:
-    times = {"sent_us": samples.sent_s, "end_us": samples.end_s}
-    if samples.scheduled_s is not None:
-        times = {"scheduled_us": samples.scheduled_s, **times}
+    known = zip(TIMES, (samples.scheduled_s, samples.sent_s, samples.end_s), strict=True)
+    times = {name: time_s for name, time_s in known if time_s is not None}
     begin_s = samples.begin_s.min(initial=np.inf)
     line = "{" + "".join(f'"{name}": %d, ' for name in times) + '"outcome": "%s"}\n'
     words = [kind.word for kind in Outcome]
@@ -197,16 +199,31 @@ def samples_from_file(path: Path) -> Samples:
 
 def _numbers(lines: list[str]) -> Numbers:
     rows: list[dict[str, Any]] = json.loads(f"[{','.join(lines)}]")
-    table = [(row.get("scheduled_us", -1), row["sent_us"], row["end_us"], NUMBERS[row["outcome"]]) for row in rows]
-    return np.array(table, dtype=np.int64)
+    times = operator.itemgetter(*(TIMES if TIMES[0] in rows[0] else TIMES[1:]))
+    return np.array([(NUMBERS[row["outcome"]], *times(row)) for row in rows], dtype=np.int64)
 
 
 def _samples(table: Numbers) -> Samples:
-    due_us, sent_us, end_us, outcome = table.T
-    # A whole number of microseconds, or -1 where nothing was scheduled.
-    scheduled = bool((due_us >= 0).all())
-    latency_ms = (end_us - (due_us if scheduled else sent_us)) / 1000
-    if (latency_ms < 0).any() or (not scheduled and (due_us >= 0).any()):
-        raise ValueError("times that cannot be")
+    outcome, *due_us, sent_us, end_us = table.T
+    latency_ms = (end_us - (due_us or [sent_us])[0]) / 1000
+    if (latency_ms < 0).any():
+        raise ValueError("a request ended before it began")
     kinds = outcome.astype(np.uint8)
-    return Samples(sent_us / 1e6, latency_ms, kinds != Outcome.RIGHT, due_us / 1e6 if scheduled else None, kinds)
+    return Samples(sent_us / 1e6, latency_ms, kinds != Outcome.RIGHT, due_us[0] / 1e6 if due_us else None, kinds)
+
+
+def samples_from_result(path: Path, result: LoadResult) -> Samples | None:
+    """Read the requests of a result; None where none were kept.
+
+    Args:
+        path: The result's file.
+        result: What it holds.
+
+    Raises:
+        LoadError: They are named, and not there.
+    """
+    if result.samples is None:
+        return None
+    if Path(result.samples).name != result.samples:
+        raise LoadError(f"{path}: names samples that are not beside it ({result.samples!r}). Measure again.")
+    return samples_from_file(path.with_name(result.samples))

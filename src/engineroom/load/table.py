@@ -43,18 +43,23 @@ def text_from_results(results: tuple[LoadResult, ...], width: int = 140) -> str:
         table.add_row(*row_from_result(result))
     screen = io.StringIO()
     Console(file=screen, width=width, highlight=False).print(table)
-    return screen.getvalue().strip("\n") + "\n" + "".join(f"{line}\n" for one in results for line in _remarks(one))
+    return (
+        screen.getvalue().strip("\n")
+        + "\n"
+        + "".join(f"{one.offered}: {line}\n" for one in results for line in words_of_result(one))
+    )
 
 
-def _remarks(result: LoadResult) -> list[str]:
-    lines = [f"{result.offered}: {words}" for words in (*_promise(result), *_open_loop(result))]
+def words_of_result(result: LoadResult) -> list[str]:
+    """What stands under the table: goodput, lateness, Triton's own times, the notes."""
+    lines = [*_promise(result), *_open_loop(result)]
     if result.server:
         time = result.server
         lines.append(
-            f"{result.offered}: inside Triton {time.queue_us:.0f} us queue, {time.input_us:.0f} us input, "
+            f"inside Triton {time.queue_us:.0f} us queue, {time.input_us:.0f} us input, "
             f"{time.infer_us:.0f} us infer, {time.output_us:.0f} us output"
         )
-    return lines + [f"{result.offered}: {note}" for note in result.notes]
+    return [*lines, *result.notes]
 
 
 def _promise(result: LoadResult) -> list[str]:

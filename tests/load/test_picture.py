@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from engineroom.errors import LoadError
-from engineroom.load.report import picture_from_samples
+from engineroom.load.picture import picture_from_samples
 
 
 @pytest.mark.parametrize(
