@@ -8,9 +8,12 @@ from engineroom.client.deadline import left_s, over, timeout_us
 from engineroom.client.handshake import trouble
 from engineroom.client.metadata import ModelMetadata, metadata_from_config
 from engineroom.client.outage import by_queue, nobody_answers, refused, rejected, speaks_http, understood, wrong_server
-from engineroom.client.stream import grpc_answers
+from engineroom.client.placement import Placed
+from engineroom.client.runner import finished
+from engineroom.client.shared_memory import SharedMemory, is_tried
 from engineroom.client.tls import credentials_from_tls
-from engineroom.client.transport import Address, Arrays, Request, arrays_from_result, wire_array
+from engineroom.client.transport import Address, Arrays, Request
+from engineroom.client.wire import arrays_from_grpc, wire_inputs, wire_outputs
 from engineroom.errors import BadInput, CallError, DeadlineExceeded, ModelNotFound, ServerUnavailable
 
 MESSAGE_BYTES = 2**31 - 1
@@ -53,6 +56,17 @@ def grpc_credentials(address: Address) -> Any:
     return ssl_channel_credentials(known.roots, known.key, known.chain)
 
 
+def check_size(request: Request, placed: Placed | None = None) -> None:
+    """Refuse what no message of gRPC can carry, before it is copied.
+
+    Raises:
+        BadInput: It is too large.
+    """
+    elsewhere = placed.plan.inputs if placed else {}
+    if sum(tensor.array.nbytes for tensor in request.inputs if tensor.name not in elsewhere) > MESSAGE_BYTES:
+        raise BadInput(f"{request.model}: gRPC carries less than 2 GiB a request. Send fewer rows, or use http://.")
+
+
 class GrpcTransport:
     """One channel; tritonclient's gRPC calls may share it between threads.
 
@@ -66,6 +80,7 @@ class GrpcTransport:
         self._grpc = grpc
         self._where = address
         self._headers = {name.lower(): value for name, value in address.headers.items()}
+        self._shared = SharedMemory(self, is_tried(address))
         self._met = False  # whether the port has ever answered as a Triton does
         self._client = grpc.InferenceServerClient(
             address.netloc, creds=grpc_credentials(address), channel_args=channel_options(address)
@@ -99,34 +114,47 @@ class GrpcTransport:
 
     def infer(self, request: Request) -> Arrays:
         """Answer one request."""
-        if sum(tensor.array.nbytes for tensor in request.inputs) > MESSAGE_BYTES:
-            raise BadInput(f"{request.model}: gRPC carries less than 2 GiB a request. Send fewer rows, or use http://.")
-        inputs = []
-        for tensor in request.inputs:
-            inputs.append(self._grpc.InferInput(tensor.name, tensor.array.shape, tensor.dtype))
-            inputs[-1].set_data_from_numpy(wire_array(tensor))
-        outputs = [self._grpc.InferRequestedOutput(output.name, output.class_count) for output in request.outputs]
+
+        async def send(asked: Request, placed: Placed | None) -> Arrays:
+            return self._infer(asked, placed)
+
+        return finished(self._shared.ask(request, send))
+
+    def close(self) -> None:
+        """Close the channel."""
+        finished(self._shared.close())
+        self._client.close()
+
+    async def register(self, name: str, size_bytes: int) -> None:
+        """Have the server map a region of shared memory."""
+        with self._border():
+            self._client.register_system_shared_memory(name, f"/{name}", size_bytes, **self._quick)
+
+    async def unregister(self, name: str) -> None:
+        """Have it forget the region."""
+        with self._border():
+            self._client.unregister_system_shared_memory(name, **self._quick)
+
+    async def registered(self) -> tuple[str, ...]:
+        """Names of the regions that it knows."""
+        with self._border():
+            status = self._client.get_system_shared_memory_status(as_json=True, **self._quick)
+        return tuple(status.get("regions", ()))
+
+    def _infer(self, request: Request, placed: Placed | None) -> Arrays:
+        check_size(request, placed)
         with self._border(infers=True):
             result = self._client.infer(
                 request.model,
-                inputs,
+                wire_inputs(self._grpc, request, placed),
                 request.version,
-                outputs or None,
+                wire_outputs(self._grpc, request, placed),
                 timeout=timeout_us(request.timeout_s),
                 client_timeout=request.timeout_s,
                 headers=self._headers,
             )
             with understood(self._where):
-                return arrays_from_result(result, [output.name for output in result.get_response().outputs])
-
-    def stream(self, request: Request) -> Iterator[Arrays]:
-        """Answers to one request of a decoupled model."""
-        send = self._client._client_stub.ModelStreamInfer
-        return grpc_answers(send, request, self._where, lambda code, words: self._error(code, words, infers=True))
-
-    def close(self) -> None:
-        """Close the channel."""
-        self._client.close()
+                return arrays_from_grpc(result, placed)
 
     @property
     def _quick(self) -> dict[str, object]:

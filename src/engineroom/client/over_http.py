@@ -4,6 +4,7 @@ tritonclient's own HTTP connections belong to the thread that made them and leav
 thread (two file descriptors each); urllib3's pool is safe to share.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import BadStatusLine, RemoteDisconnected
@@ -25,12 +26,18 @@ from engineroom.client.outage import (
     understood,
     wrong_server,
 )
+from engineroom.client.placement import Placed
+from engineroom.client.runner import finished
+from engineroom.client.shared_memory import SharedMemory, is_tried
 from engineroom.client.tls import credentials_from_tls
-from engineroom.client.transport import Address, Arrays, Request, arrays_from_result, wire_array
+from engineroom.client.transport import Address, Arrays, Request
+from engineroom.client.wire import arrays_from_http, wire_inputs, wire_outputs
 from engineroom.errors import CallError, DeadlineExceeded, ModelNotFound, ServerUnavailable
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 """Says where the JSON ends and the tensors begin (Triton's binary tensor data extension)."""
+
+REGIONS = "/v2/systemsharedmemory"
 
 CONNECTIONS = 32
 """Idle connections kept; more threads than that open theirs anew."""
@@ -47,6 +54,7 @@ class HttpTransport:
         from tritonclient import http
 
         self._http = http
+        self._shared = SharedMemory(self, is_tried(address))
         self._met = False  # whether the port has ever answered over HTTP
         self._where = address
         self._pool = _pool(address)
@@ -74,24 +82,44 @@ class HttpTransport:
 
     def infer(self, request: Request) -> Arrays:
         """Answer one request."""
-        inputs = []
-        for tensor in request.inputs:
-            inputs.append(self._http.InferInput(tensor.name, tensor.array.shape, tensor.dtype))
-            inputs[-1].set_data_from_numpy(wire_array(tensor))
-        outputs = [self._http.InferRequestedOutput(out.name, class_count=out.class_count) for out in request.outputs]
+
+        async def send(asked: Request, placed: Placed | None) -> Arrays:
+            return self._infer(asked, placed)
+
+        return finished(self._shared.ask(request, send))
+
+    def close(self) -> None:
+        """Close every connection."""
+        finished(self._shared.close())
+        self._pool.close()
+
+    async def register(self, name: str, size_bytes: int) -> None:
+        """Have the server map a region of shared memory."""
+        asked = json.dumps({"key": f"/{name}", "offset": 0, "byte_size": size_bytes}).encode()
+        self._check(self._send("POST", f"{REGIONS}/region/{name}/register", (asked, None)))
+
+    async def unregister(self, name: str) -> None:
+        """Have it forget the region."""
+        self._check(self._send("POST", f"{REGIONS}/region/{name}/unregister"))
+
+    async def registered(self) -> tuple[str, ...]:
+        """Names of the regions that it knows."""
+        with understood(self._where):
+            return tuple(region["name"] for region in self._json("GET", f"{REGIONS}/status"))
+
+    def _infer(self, request: Request, placed: Placed | None) -> Arrays:
         client = self._http.InferenceServerClient
-        waits_us = timeout_us(request.timeout_s)
-        sent = client.generate_request_body(inputs, outputs=outputs or None, timeout=waits_us)
+        sent = client.generate_request_body(
+            wire_inputs(self._http, request, placed),
+            outputs=wire_outputs(self._http, request, placed),
+            timeout=timeout_us(request.timeout_s),
+        )
         response = self._send("POST", f"{_path(request.model, request.version)}/infer", sent, request.timeout_s)
         self._check(response)
         length = response.headers.get(HEADER_LENGTH)
         with understood(self._where), _own_words():
             result = client.parse_response_body(response.data, header_length=int(length) if length else None)
-            return arrays_from_result(result, [output["name"] for output in result.get_response()["outputs"]])
-
-    def close(self) -> None:
-        """Close every connection."""
-        self._pool.close()
+            return arrays_from_http(result, placed)
 
     def _json(self, method: str, path: str) -> Any:
         response = self._send(method, path)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 
-from engineroom.client.metadata import ModelMetadata, TensorMetadata
+from engineroom.client.metadata import ModelMetadata
 from engineroom.client.tls import TLS
 from engineroom.errors import BadInput, InferenceFailed
 
@@ -64,7 +64,7 @@ class Request:
         outputs: What is asked for; everything where empty.
         timeout_s: Seconds until the caller stops waiting.
         idempotent: Whether it may be sent twice.
-        answers: Every output that the model has, as far as the sender knows.
+        known: What the model takes and gives, where the sender knows.
     """
 
     model: str
@@ -73,7 +73,7 @@ class Request:
     outputs: tuple[RequestedOutput, ...]
     timeout_s: float
     idempotent: bool = True
-    answers: tuple[TensorMetadata, ...] = ()
+    known: ModelMetadata | None = None
 
 
 class Transport(Protocol):
