@@ -4,6 +4,9 @@ import engineroom.client
 def test_the_public_names_are_these():
     assert set(engineroom.client.__all__) == {
         "Arrays",
+        "AsyncClient",
+        "AsyncFunctionTransport",
+        "AsyncTransport",
         "BadInput",
         "CallError",
         "Classification",

@@ -9,6 +9,9 @@ Usable in an application that has numpy and tritonclient and nothing else of eng
         rows = client.classify("digits", {"image": images}, top=3)
 """
 
+from engineroom.client.async_client import AsyncClient
+from engineroom.client.async_functions import AsyncFunctionTransport
+from engineroom.client.async_transport import AsyncTransport
 from engineroom.client.classification import Classification
 from engineroom.client.client import Client
 from engineroom.client.functions import FunctionTransport
@@ -31,6 +34,9 @@ from engineroom.errors import (
 __all__ = [
     "TLS",
     "Arrays",
+    "AsyncClient",
+    "AsyncFunctionTransport",
+    "AsyncTransport",
     "BadInput",
     "CallError",
     "Classification",

@@ -59,7 +59,7 @@ class Client(Several):
     ) -> None:
         self.timeout_s = timeout_s
         connecting = Connecting(headers or {}, connect_timeout_s, tls, shared_memory)
-        transports = given_transports(transport) or [
+        transports = given_transports(transport, waits=False) or [
             transport_from_address(address) for address in addresses_from_urls(url, connecting)
         ]
         runner = ThreadRunner()

@@ -1,8 +1,10 @@
 """A transport for each server's address; imports tritonclient."""
 
 from collections.abc import Sequence
+from inspect import iscoroutinefunction
 from typing import TypeVar
 
+from engineroom.client.async_transport import AsyncTransport
 from engineroom.client.transport import Address, Connecting, Transport, address_from_url
 from engineroom.errors import BadInput
 
@@ -21,11 +23,24 @@ def addresses_from_urls(urls: str | Sequence[str], connecting: Connecting) -> li
     return [address_from_url(url, connecting) for url in given]
 
 
-def given_transports(transport: Given | Sequence[Given] | None) -> list[Given]:
-    """One or several transports that a caller brings, as a list; empty for none."""
+def given_transports(transport: Given | Sequence[Given] | None, waits: bool) -> list[Given]:
+    """One or several transports that a caller brings, as a list; empty for none.
+
+    Args:
+        transport: What was given.
+        waits: Whether their methods shall be coroutines.
+
+    Raises:
+        BadInput: They are, or are not.
+    """
     if transport is None:
         return []
-    return list(transport) if isinstance(transport, Sequence) else [transport]
+    given = list(transport) if isinstance(transport, Sequence) else [transport]
+    if any(iscoroutinefunction(getattr(one, "infer", None)) != waits for one in given):
+        raise BadInput(
+            "AsyncClient takes an AsyncTransport, such as AsyncFunctionTransport; Client takes the other kind."
+        )
+    return given
 
 
 def transport_from_address(address: Address) -> Transport:
@@ -37,3 +52,14 @@ def transport_from_address(address: Address) -> Transport:
     from engineroom.client.over_grpc import GrpcTransport
 
     return GrpcTransport(address)
+
+
+def async_transport_from_address(address: Address) -> AsyncTransport:
+    """A transport for an event loop; connects nowhere before its first call."""
+    if address.protocol == "http":
+        from engineroom.client.over_http_async import AsyncHttpTransport
+
+        return AsyncHttpTransport(address)
+    from engineroom.client.over_grpc_async import AsyncGrpcTransport
+
+    return AsyncGrpcTransport(address)

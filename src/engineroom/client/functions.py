@@ -53,21 +53,17 @@ class FunctionTransport:
 
     def infer(self, request: Request) -> Arrays:
         """Answer one request."""
-        answer = self._answer(request)
-        wanted = request.outputs
-        return {
-            output.name: _ranked(answer[output.name], output.class_count) if output.class_count else answer[output.name]
-            for output in wanted
-        } or answer
+        return wanted_of(request, self.answer(request))
 
     def stream(self, request: Request) -> Iterator[Arrays]:
         """Answers to one request of a decoupled model."""
-        yield from self._answer(request)
+        yield from self.answer(request)
 
     def close(self) -> None:
         """Nothing to give back."""
 
-    def _answer(self, request: Request) -> Any:
+    def answer(self, request: Request) -> Any:
+        """What the model's function gives, whatever was wanted of it."""
         with self._lock:
             self.requests.append(request)
         return self._model(request.model)[1]({tensor.name: tensor.array for tensor in request.inputs})
@@ -76,6 +72,14 @@ class FunctionTransport:
         if name not in self._models:
             raise ModelNotFound(f"no function is called '{name}'")
         return self._models[name]
+
+
+def wanted_of(request: Request, answer: Arrays) -> Arrays:
+    """The outputs that were asked for, ranked where that was asked for."""
+    return {
+        output.name: _ranked(answer[output.name], output.class_count) if output.class_count else answer[output.name]
+        for output in request.outputs
+    } or answer
 
 
 def _ranked(scores: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:

@@ -1,6 +1,6 @@
 """What a model takes and gives, as its server tells it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,11 @@ def metadata_from_config(config: Mapping[str, Any], version: str = "") -> ModelM
         version=version,
         decoupled=bool(config.get("model_transaction_policy", {}).get("decoupled", False)),
     )
+
+
+def loaded_from_index(index: Iterable[Mapping[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Name and version of every model that can answer, of Triton's repository index."""
+    return tuple((model["name"], model["version"]) for model in index if model.get("state") == "READY")
 
 
 def _tensor(raw: Mapping[str, Any]) -> TensorMetadata:

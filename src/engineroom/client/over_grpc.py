@@ -6,11 +6,12 @@ from typing import Any
 
 from engineroom.client.deadline import left_s, over, timeout_us
 from engineroom.client.handshake import trouble
-from engineroom.client.metadata import ModelMetadata, metadata_from_config
+from engineroom.client.metadata import ModelMetadata, loaded_from_index, metadata_from_config
 from engineroom.client.outage import by_queue, nobody_answers, refused, rejected, speaks_http, understood, wrong_server
 from engineroom.client.placement import Placed
 from engineroom.client.runner import finished
 from engineroom.client.shared_memory import SharedMemory, is_tried
+from engineroom.client.stream import grpc_answers
 from engineroom.client.tls import credentials_from_tls
 from engineroom.client.transport import Address, Arrays, Request
 from engineroom.client.wire import arrays_from_grpc, wire_inputs, wire_outputs
@@ -72,6 +73,10 @@ class GrpcTransport:
 
     Args:
         address: The server.
+
+    Attributes:
+        headers: Sent with every call.
+        met: Whether the port has ever answered as a Triton does.
     """
 
     def __init__(self, address: Address) -> None:
@@ -79,9 +84,9 @@ class GrpcTransport:
 
         self._grpc = grpc
         self._where = address
-        self._headers = {name.lower(): value for name, value in address.headers.items()}
+        self.headers = {name.lower(): value for name, value in address.headers.items()}
         self._shared = SharedMemory(self, is_tried(address))
-        self._met = False  # whether the port has ever answered as a Triton does
+        self.met = False
         self._client = grpc.InferenceServerClient(
             address.netloc, creds=grpc_credentials(address), channel_args=channel_options(address)
         )
@@ -95,22 +100,21 @@ class GrpcTransport:
         """Whether the model, or with an empty name the server, can answer."""
         with self._border():
             if model:
-                return bool(self._client.is_model_ready(model, version, **self._quick))
-            return bool(self._client.is_server_ready(**self._quick))
+                return bool(self._client.is_model_ready(model, version, **self.quick))
+            return bool(self._client.is_server_ready(**self.quick))
 
     def metadata(self, model: str, version: str) -> ModelMetadata:
         """What the model takes and gives."""
         with self._border():
-            answer = self._client.get_model_config(model, version, as_json=True, **self._quick)
+            answer = self._client.get_model_config(model, version, as_json=True, **self.quick)
         with understood(self._where):
             return metadata_from_config(answer["config"], version)
 
     def loaded(self) -> tuple[tuple[str, str], ...]:
         """Name and version of every model that can answer."""
         with self._border():
-            index = self._client.get_model_repository_index(as_json=True, **self._quick)
-        models = index.get("models", ())
-        return tuple((model["name"], model["version"]) for model in models if model.get("state") == "READY")
+            index = self._client.get_model_repository_index(as_json=True, **self.quick)
+        return loaded_from_index(index.get("models", ()))
 
     def infer(self, request: Request) -> Arrays:
         """Answer one request."""
@@ -120,6 +124,11 @@ class GrpcTransport:
 
         return finished(self._shared.ask(request, send))
 
+    def stream(self, request: Request) -> Iterator[Arrays]:
+        """Answers to one request of a decoupled model."""
+        send = self._client._client_stub.ModelStreamInfer
+        return grpc_answers(send, request, self._where, lambda code, words: self._error(code, words, infers=True))
+
     def close(self) -> None:
         """Close the channel."""
         finished(self._shared.close())
@@ -128,17 +137,17 @@ class GrpcTransport:
     async def register(self, name: str, size_bytes: int) -> None:
         """Have the server map a region of shared memory."""
         with self._border():
-            self._client.register_system_shared_memory(name, f"/{name}", size_bytes, **self._quick)
+            self._client.register_system_shared_memory(name, f"/{name}", size_bytes, **self.quick)
 
     async def unregister(self, name: str) -> None:
         """Have it forget the region."""
         with self._border():
-            self._client.unregister_system_shared_memory(name, **self._quick)
+            self._client.unregister_system_shared_memory(name, **self.quick)
 
     async def registered(self) -> tuple[str, ...]:
         """Names of the regions that it knows."""
         with self._border():
-            status = self._client.get_system_shared_memory_status(as_json=True, **self._quick)
+            status = self._client.get_system_shared_memory_status(as_json=True, **self.quick)
         return tuple(status.get("regions", ()))
 
     def _infer(self, request: Request, placed: Placed | None) -> Arrays:
@@ -151,14 +160,15 @@ class GrpcTransport:
                 wire_outputs(self._grpc, request, placed),
                 timeout=timeout_us(request.timeout_s),
                 client_timeout=request.timeout_s,
-                headers=self._headers,
+                headers=self.headers,
             )
             with understood(self._where):
                 return arrays_from_grpc(result, placed)
 
     @property
-    def _quick(self) -> dict[str, object]:
-        return {"client_timeout": self._quick_s, "headers": self._headers}
+    def quick(self) -> dict[str, object]:
+        """What goes with every call that needs no model."""
+        return {"client_timeout": self._quick_s, "headers": self.headers}
 
     @property
     def _quick_s(self) -> float:
@@ -170,10 +180,19 @@ class GrpcTransport:
 
         try:
             yield
-            self._met = True
+            self.met = True
         except InferenceServerException as error:
-            code = str(error.status()).removeprefix("StatusCode.")
-            raise self._error(code, error.message() or code, infers) from error
+            raise self.meaning(error, infers) from error
+
+    def meaning(self, error: Any, infers: bool) -> CallError:
+        """What an error of tritonclient means; may ask the server once more to find out.
+
+        Args:
+            error: `InferenceServerException`.
+            infers: Whether a model was asked.
+        """
+        code = str(error.status()).removeprefix("StatusCode.")
+        return self._error(code, error.message() or code, infers)
 
     def _error(self, code: str, message: str, infers: bool) -> CallError:
         if code == "NOT_FOUND":
@@ -195,15 +214,15 @@ class GrpcTransport:
         from tritonclient.utils import InferenceServerException
 
         try:
-            return bool(self._client.is_server_live(**self._quick))
+            return bool(self._client.is_server_live(**self.quick))
         except InferenceServerException:
             return False
 
     def _outage(self, message: str) -> ServerUnavailable:
-        if not self._met or "handshake" in message:
+        if not self.met or "handshake" in message:
             known = trouble(self._where, self._quick_s)
             if known:
                 return known
-        if not self._met and speaks_http(self._where, self._quick_s):
+        if not self.met and speaks_http(self._where, self._quick_s):
             return wrong_server(self._where, "HTTP, not gRPC", "http")
         return nobody_answers(self._where, message.rsplit("last error: ", maxsplit=1)[-1])

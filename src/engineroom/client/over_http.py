@@ -8,14 +8,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import BadStatusLine, RemoteDisconnected
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import quote
 
 import urllib3
 
 from engineroom.client.deadline import left_s, over, timeout_us
 from engineroom.client.handshake import trouble
-from engineroom.client.metadata import ModelMetadata, metadata_from_config
+from engineroom.client.metadata import ModelMetadata, loaded_from_index, metadata_from_config
 from engineroom.client.outage import (
     by_queue,
     nobody_answers,
@@ -43,11 +43,37 @@ CONNECTIONS = 32
 """Idle connections kept; more threads than that open theirs anew."""
 
 
+Sent: TypeAlias = tuple[bytes, int | None]
+"""A body, and how much of it is JSON where tensors follow."""
+
+
+class HttpAnswer(Protocol):
+    """What answers of urllib3 and of aiohttp have in common."""
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+
+    @property
+    def headers(self) -> Any:
+        """By name, in any case of letters."""
+
+    @property
+    def data(self) -> bytes:
+        """The body."""
+
+    def json(self) -> Any:
+        """The body, read."""
+
+
 class HttpTransport:
     """A pool of connections.
 
     Args:
         address: The server.
+
+    Attributes:
+        met: Whether the port has ever answered over HTTP.
     """
 
     def __init__(self, address: Address) -> None:
@@ -55,7 +81,7 @@ class HttpTransport:
 
         self._http = http
         self._shared = SharedMemory(self, is_tried(address))
-        self._met = False  # whether the port has ever answered over HTTP
+        self.met = False
         self._where = address
         self._pool = _pool(address)
 
@@ -66,11 +92,11 @@ class HttpTransport:
 
     def ready(self, model: str, version: str) -> bool:
         """Whether the model, or with an empty name the whole server, can answer."""
-        return self._send("GET", f"{_path(model, version)}/ready" if model else "/v2/health/ready").status == 200
+        return self._send("GET", f"{path_of(model, version)}/ready" if model else "/v2/health/ready").status == 200
 
     def metadata(self, model: str, version: str) -> ModelMetadata:
         """What the model takes and gives."""
-        config = self._json("GET", f"{_path(model, version)}/config")
+        config = self._json("GET", f"{path_of(model, version)}/config")
         with understood(self._where):
             return metadata_from_config(config, version)
 
@@ -78,7 +104,7 @@ class HttpTransport:
         """Name and version of every model that can answer."""
         index = self._json("POST", "/v2/repository/index")
         with understood(self._where):
-            return tuple((model["name"], model["version"]) for model in index if model.get("state") == "READY")
+            return loaded_from_index(index)
 
     def infer(self, request: Request) -> Arrays:
         """Answer one request."""
@@ -96,11 +122,11 @@ class HttpTransport:
     async def register(self, name: str, size_bytes: int) -> None:
         """Have the server map a region of shared memory."""
         asked = json.dumps({"key": f"/{name}", "offset": 0, "byte_size": size_bytes}).encode()
-        self._check(self._send("POST", f"{REGIONS}/region/{name}/register", (asked, None)))
+        self.check(self._send("POST", f"{REGIONS}/region/{name}/register", (asked, None)))
 
     async def unregister(self, name: str) -> None:
         """Have it forget the region."""
-        self._check(self._send("POST", f"{REGIONS}/region/{name}/unregister"))
+        self.check(self._send("POST", f"{REGIONS}/region/{name}/unregister"))
 
     async def registered(self) -> tuple[str, ...]:
         """Names of the regions that it knows."""
@@ -108,14 +134,23 @@ class HttpTransport:
             return tuple(region["name"] for region in self._json("GET", f"{REGIONS}/status"))
 
     def _infer(self, request: Request, placed: Placed | None) -> Arrays:
-        client = self._http.InferenceServerClient
-        sent = client.generate_request_body(
+        path = f"{path_of(request.model, request.version)}/infer"
+        response = self._send("POST", path, self.encoded(request, placed), request.timeout_s)
+        self.check(response)
+        return self.decoded(response, placed)
+
+    def encoded(self, request: Request, placed: Placed | None) -> Sent:
+        """A request as it is sent."""
+        body, length = self._http.InferenceServerClient.generate_request_body(
             wire_inputs(self._http, request, placed),
             outputs=wire_outputs(self._http, request, placed),
             timeout=timeout_us(request.timeout_s),
         )
-        response = self._send("POST", f"{_path(request.model, request.version)}/infer", sent, request.timeout_s)
-        self._check(response)
+        return body, length
+
+    def decoded(self, response: HttpAnswer, placed: Placed | None) -> Arrays:
+        """What an answer holds."""
+        client = self._http.InferenceServerClient
         length = response.headers.get(HEADER_LENGTH)
         with understood(self._where), _own_words():
             result = client.parse_response_body(response.data, header_length=int(length) if length else None)
@@ -123,14 +158,18 @@ class HttpTransport:
 
     def _json(self, method: str, path: str) -> Any:
         response = self._send(method, path)
-        self._check(response)
+        self.check(response)
+        return self.read_json(response)
+
+    def read_json(self, response: HttpAnswer) -> Any:
+        """What an answer without tensors says."""
         try:
             return response.json()
         except ValueError as error:
             raise stranger(self._where, "HTTP 200 without JSON") from error
 
     def _send(
-        self, method: str, path: str, sent: tuple[bytes, int | None] = (b"", None), timeout_s: float | None = None
+        self, method: str, path: str, sent: Sent = (b"", None), timeout_s: float | None = None
     ) -> urllib3.BaseHTTPResponse:
         body, length = sent
         headers = {**self._where.headers, **({HEADER_LENGTH: str(length)} if length else {})}
@@ -141,34 +180,42 @@ class HttpTransport:
         limit = urllib3.Timeout(connect=min(quick_s, whole_s), total=whole_s)
         try:
             answer = self._pool.request(method, path, body=body, headers=headers, timeout=limit)
-            self._met = True
+            self.met = True
             return answer
         except urllib3.exceptions.ReadTimeoutError as error:
             if timeout_s is None and not over():
                 raise nobody_answers(self._where, f"no answer within {quick_s:.3g} s") from error
             raise DeadlineExceeded(f"no answer within {whole_s:.3g} s") from error
         except urllib3.exceptions.HTTPError as error:
-            raise self._outage(error) from error
+            cause = error.__cause__ or error.args[-1]
+            garbled = isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected)
+            raise self.outage(str(cause), garbled) from error
 
-    def _outage(self, error: urllib3.exceptions.HTTPError) -> CallError:
-        known = None if self._met else self._tls_trouble()
+    def outage(self, reason: str, garbled: bool) -> CallError:
+        """What it means that a connection did not come about, or broke; may connect once more to find out.
+
+        Args:
+            reason: What the library underneath said.
+            garbled: Whether something came that is no HTTP.
+        """
+        known = None if self.met else self._tls_trouble()
         if known:
             return known
-        cause = error.__cause__ or error.args[-1]
-        if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
+        if garbled:
             return wrong_server(self._where, "another protocol than HTTP", "grpc")
-        return nobody_answers(self._where, str(cause))
+        return nobody_answers(self._where, reason)
 
     def _tls_trouble(self) -> ServerUnavailable | None:
         return trouble(self._where, min(self._where.connect_timeout_s, left_s()))
 
-    def _check(self, response: urllib3.BaseHTTPResponse) -> None:
+    def check(self, response: HttpAnswer) -> None:
+        """Raise what a refusal means; may ask the server once more to find out."""
         if response.status == 200:
             return
         error, cause = self._refusal(response)
         raise error from cause
 
-    def _refusal(self, response: urllib3.BaseHTTPResponse) -> tuple[CallError, Exception | None]:
+    def _refusal(self, response: HttpAnswer) -> tuple[CallError, Exception | None]:
         after_s = retry_after_s_from_header(response.headers.get("Retry-After"))
         cause: Exception | None = None
         try:
@@ -209,5 +256,6 @@ def _pool(address: Address) -> urllib3.HTTPConnectionPool:
     )
 
 
-def _path(model: str, version: str) -> str:
+def path_of(model: str, version: str) -> str:
+    """The path of a model, or of one version of it."""
     return f"/v2/models/{quote(model, safe='')}" + (f"/versions/{quote(version, safe='')}" if version else "")

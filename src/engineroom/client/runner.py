@@ -13,8 +13,6 @@ from contextvars import copy_context
 from threading import Thread
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from engineroom.errors import CallError
-
 Answer = TypeVar("Answer")
 Item = TypeVar("Item")
 
@@ -49,18 +47,14 @@ class Runner(Protocol):
 
 
 def finished(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
-    """Run a coroutine that never waits for an event loop.
-
-    Raises:
-        CallError: It does.
-    """
+    """Run a coroutine that never waits for an event loop."""
     try:
         coroutine.send(None)
     except StopIteration as end:
         answer: Answer = end.value
         return answer
     coroutine.close()
-    raise CallError("this transport needs an event loop. Use AsyncClient.")
+    raise RuntimeError("what waits for an event loop was called without one")
 
 
 class ThreadRunner:

@@ -1,0 +1,48 @@
+"""Functions instead of a server, for the tests of an application with an event loop."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+
+from engineroom.client.functions import FunctionTransport, wanted_of
+from engineroom.client.metadata import ModelMetadata
+from engineroom.client.transport import Arrays, Request
+
+AsyncAnswering = Callable[[Arrays], Arrays] | Callable[[Arrays], Awaitable[Arrays]]
+"""What answers for a model: a function, or one that is awaited."""
+
+
+class AsyncFunctionTransport:
+    """`FunctionTransport` for `AsyncClient`.
+
+    Args:
+        models: What each model takes and gives, and what answers; see `FunctionTransport`.
+
+    Attributes:
+        requests: Every request so far, in order of arrival.
+    """
+
+    address = FunctionTransport.address
+
+    def __init__(self, models: Mapping[ModelMetadata, AsyncAnswering]) -> None:
+        self._functions = FunctionTransport(models)  # type: ignore[arg-type] # what is awaitable is awaited here
+        self.requests = self._functions.requests
+
+    async def ready(self, model: str, version: str) -> bool:
+        """Whether there is a function of that name; always true of the whole."""
+        return self._functions.ready(model, version)
+
+    async def metadata(self, model: str, version: str) -> ModelMetadata:
+        """What the model takes and gives."""
+        return self._functions.metadata(model, version)
+
+    async def loaded(self) -> tuple[tuple[str, str], ...]:
+        """Name and version of every model."""
+        return self._functions.loaded()
+
+    async def infer(self, request: Request) -> Arrays:
+        """Answer one request."""
+        answer = self._functions.answer(request)
+        return wanted_of(request, await answer if inspect.isawaitable(answer) else answer)
+
+    async def close(self) -> None:
+        """Nothing to give back."""

@@ -1,0 +1,392 @@
+"""The client of an event loop: what differs from the other one, and that nothing else does."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections import Counter
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from engineroom.client import (
+    AsyncClient,
+    AsyncFunctionTransport,
+    BadInput,
+    CallError,
+    Client,
+    DeadlineExceeded,
+    FunctionTransport,
+    HedgePolicy,
+    InferenceFailed,
+    ModelMetadata,
+    ModelNotFound,
+    Rejected,
+    RetryPolicy,
+    ServerUnavailable,
+    TensorMetadata,
+)
+from engineroom.serve.server import ServerOptions, running
+
+PROTOCOLS = ("grpc", "http")
+M = ModelMetadata("m", (TensorMetadata("x", "FP32", (1,)),), (TensorMetadata("y", "FP32", (1,)),), 4)
+LENGTH = "Inference-Header-Content-Length"
+
+
+def in_flight(client):
+    return [endpoint.in_flight for endpoint in client._asking.servers._endpoints.all]
+
+
+async def double(arrays):
+    await asyncio.sleep(0)
+    return {"y": arrays["x"] * 2}
+
+
+class Held:
+    """A coroutine function that answers when it is let go, and knows how often it was cancelled."""
+
+    def __init__(self):
+        self.go = asyncio.Event()
+        self.asked = self.cancelled = 0
+
+    async def __call__(self, arrays):
+        self.asked += 1
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        return await double(arrays)
+
+
+def functions(*answers):
+    return [AsyncFunctionTransport({M: answer}) for answer in answers]
+
+
+async def until(happened):
+    async def poll():
+        while not happened():
+            await asyncio.sleep(0.001)
+
+    await asyncio.wait_for(poll(), 20)
+
+
+def test_parts_of_a_batch_are_in_flight_together_and_joined_in_order():
+    together = Counter()
+
+    async def answer(arrays):
+        together["now"] += 1
+        together["most"] = max(together["most"], together["now"])
+        await asyncio.sleep(0.01)
+        together["now"] -= 1
+        return await double(arrays)
+
+    async def ask():
+        (transport,) = functions(answer)
+        async with AsyncClient(transport=transport) as client:
+            x = np.arange(22, dtype=np.float32).reshape(22, 1)
+            np.testing.assert_array_equal((await client.infer("m", x=x))["y"], 2 * x)
+        assert [len(request.inputs[0].array) for request in transport.requests] == [4, 4, 4, 4, 4, 2]
+        assert together["most"] == 4
+
+    asyncio.run(ask())
+
+
+def test_the_error_of_one_part_cancels_the_others():
+    async def ask():
+        held = Held()
+
+        async def answer(arrays):
+            if arrays["x"][0, 0] != 4:
+                return await held(arrays)
+            await until(lambda: held.asked == 2)
+            raise InferenceFailed("broken")
+
+        async with AsyncClient(transport=functions(answer)) as client:
+            with pytest.raises(InferenceFailed, match=r"^m: broken$"):
+                await client.infer("m", x=np.arange(12, dtype=np.float32).reshape(12, 1))
+            assert held.cancelled == 2
+            assert in_flight(client) == [0]
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize("rows", [1, 8], ids=["one request", "two parts"])
+@pytest.mark.parametrize("retry", [RetryPolicy(), RetryPolicy(hedge=HedgePolicy(after_s=0.01))], ids=["", "hedged"])
+def test_a_cancelled_call_cancels_its_requests(rows, retry):
+    async def ask():
+        held = Held()
+        async with AsyncClient(transport=functions(held, held), retry=retry) as client:
+            call = asyncio.ensure_future(client.infer("m", x=np.ones((rows, 1), np.float32)))
+            await until(lambda: held.asked == (2 if retry.hedge else 1) * (2 if rows == 8 else 1))
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert held.cancelled == held.asked
+            assert in_flight(client) == [0, 0]
+
+    asyncio.run(ask())
+
+
+def test_the_slower_of_two_is_cancelled_and_counts_as_failed():
+    async def ask():
+        held = Held()
+        policy = RetryPolicy(hedge=HedgePolicy(after_s=0.01))
+        async with AsyncClient(transport=functions(held, double), retry=policy) as client:
+            for _ in range(100):
+                assert (await client.infer("m", x=[[1.0]]))["y"] == 2
+            assert 1 <= held.asked == held.cancelled <= 10
+            assert in_flight(client) == [0, 0]
+            assert not client._asking.servers._endpoints.all[0].breaker.sound
+
+    asyncio.run(ask())
+
+
+def test_another_server_answers_where_one_is_gone():
+    def gone(arrays):
+        raise ServerUnavailable("gone")
+
+    async def ask():
+        servers = functions(gone, double)
+        async with AsyncClient(transport=servers) as client:
+            answers = await asyncio.gather(*[client.infer("m", x=[[1.0]]) for _ in range(100)])
+        assert all(answer["y"] == 2 for answer in answers)
+        assert len(servers[1].requests) == 100
+
+    asyncio.run(ask())
+
+
+def test_pauses_let_others_run():
+    def later(arrays):
+        raise Rejected("full", 0.2)
+
+    async def ask():
+        async with AsyncClient(transport=functions(later), retry=RetryPolicy(attempts=2)) as client:
+            calls = [client.infer("m", x=[[1.0]]) for _ in range(5)]
+            start = time.monotonic()
+            assert all(isinstance(one, Rejected) for one in await asyncio.gather(*calls, return_exceptions=True))
+            assert 0.2 <= time.monotonic() - start < 0.8  # one after the other it would be 1 s
+
+    asyncio.run(ask())
+
+
+def test_a_closed_client_says_so():
+    async def ask():
+        client = AsyncClient(transport=functions(double))
+        await client.close()
+        await client.close()
+        with pytest.raises(CallError, match=r"is closed. Make a new one."):
+            await client.infer("m", x=[[1.0]])
+
+    asyncio.run(ask())
+
+
+def test_a_transport_of_the_other_kind_is_refused():
+    with pytest.raises(BadInput, match="takes an AsyncTransport"):
+        Client(transport=functions(double))
+    with pytest.raises(BadInput, match="takes an AsyncTransport"):
+        AsyncClient(transport=FunctionTransport({M: None}))
+
+
+def test_what_cannot_be_ranked_is_refused():
+    async def ask():
+        async with AsyncClient(transport=functions(double)) as client:
+            with pytest.raises(BadInput, match="top is 0"):
+                await client.classify("m", {"x": [[1.0]]}, top=0)
+            ((best,),) = await client.classify("m", {"x": [[1.0]]}, top=1)
+            assert (best.index, best.score) == (0, 2.0)
+
+    asyncio.run(ask())
+
+
+@pytest.fixture(scope="module")
+def server(publish_tiny, tmp_path_factory):
+    repository = tmp_path_factory.mktemp("async")
+    publish_tiny(repository, on_cpu=True)
+    with running(ServerOptions(repository, drain_s=0)) as server:
+        yield server
+
+
+X = np.arange(8, dtype=np.float32).reshape(1, 8)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_real_server_answers_many_tasks_each_its_own(server, protocol):
+    async def ask():
+        async with AsyncClient(f"{protocol}://{getattr(server, protocol)}") as client:
+            assert await client.ready("tiny")
+            assert not await client.ready("other")
+            assert (await client.metadata("tiny")).inputs[0].name == "x"
+            answers = await asyncio.gather(*[client.infer("tiny", x=X + number) for number in range(300)])
+            for number, answer in enumerate(answers):
+                np.testing.assert_array_equal(answer["y"], 2 * (X + number))
+            x = np.arange(8 * 100, dtype=np.float32).reshape(100, 8)
+            np.testing.assert_array_equal((await client.infer("tiny", x=x))["y"], 2 * x)
+            assert in_flight(client) == [0]
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_one_client_answers_many_threads_each_its_own(server, protocol):
+    wrong = []
+
+    def work(number):
+        for step in range(25):
+            x = X + 100 * number + step
+            if not np.array_equal(client.infer("tiny", x=x)["y"], 2 * x):
+                wrong.append((number, step))
+
+    with Client(f"{protocol}://{getattr(server, protocol)}") as client:
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+
+
+def outcome(call):
+    try:
+        return {name: array.tolist() for name, array in call().items()}
+    except CallError as error:
+        return type(error), str(error)
+
+
+def both(url, *args, **options):
+    """What a call of each client comes to."""
+
+    async def ask():
+        async with AsyncClient(url, retry=RetryPolicy(attempts=1), connect_timeout_s=2) as client:
+            return await client.infer(*args, **options)
+
+    with Client(url, retry=RetryPolicy(attempts=1), connect_timeout_s=2) as client:
+        return outcome(lambda: client.infer(*args, **options)), outcome(lambda: asyncio.run(ask()))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    ("model", "options", "kind"),
+    [
+        pytest.param("tiny", {"x": X}, None, id="right"),
+        pytest.param("tiny", {"x": X.astype(np.float64)}, BadInput, id="another type"),
+        pytest.param("tiny", {"x": X, "outputs": ["z"]}, BadInput, id="an unknown output"),
+        pytest.param("tyni", {"x": X}, ModelNotFound, id="an unknown model"),
+        pytest.param("tiny", {"x": X, "version": "9"}, ModelNotFound, id="an unknown version"),
+        pytest.param("tiny", {"x": X, "timeout_s": 0}, DeadlineExceeded, id="no time"),
+    ],
+)
+def test_both_clients_say_the_same(server, protocol, model, options, kind):
+    blocking, waiting = both(f"{protocol}://{getattr(server, protocol)}", model, **options)
+    assert blocking == waiting
+    assert kind is None or waiting[0] is kind
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        pytest.param((200, {}, b"<html>"), ServerUnavailable, id="a page"),
+        pytest.param((200, {}, b'{"outputs": null}'), ServerUnavailable, id="null outputs"),
+        pytest.param((200, {LENGTH: "long"}, b"{}"), ServerUnavailable, id="a length that is no number"),
+        pytest.param((429, {"Retry-After": "2"}, b"slow down"), Rejected, id="429"),
+        pytest.param((503, {}, b'{"error": "Request timeout expired"}'), Rejected, id="503 of the queue"),
+        pytest.param((503, {}, b'{"error": "Server not ready"}'), ServerUnavailable, id="503 of one that ends"),
+        pytest.param((502, {}, b"<html>"), ServerUnavailable, id="502"),
+        pytest.param((500, {}, b'{"error": "broken"}'), InferenceFailed, id="500"),
+        pytest.param((404, {}, b'{"error": "no m"}'), ModelNotFound, id="404"),
+    ],
+)
+def test_both_clients_say_the_same_of_an_odd_answer(counting, answer, kind):
+    counting.answer = answer
+    blocking, waiting = both(counting.url, "m", x=[1.0])
+    assert blocking == waiting
+    assert waiting[0] is kind
+
+
+@pytest.mark.parametrize(("spoken", "protocol"), [("http", "grpc"), ("grpc", "http")])
+def test_both_clients_say_the_same_of_the_wrong_protocol(server, spoken, protocol):
+    blocking, waiting = both(f"{protocol}://{getattr(server, spoken)}", "tiny", x=X)
+    assert blocking == waiting
+    assert f"Use {spoken}://" in waiting[1]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_nobody_and_silence_are_the_same_errors(protocol):
+    blocking, waiting = both(f"{protocol}://127.0.0.1:1", "tiny", x=X)
+    assert blocking[0] is waiting[0] is ServerUnavailable
+    assert waiting[1].startswith(f"no Triton answers at {protocol}://127.0.0.1:1 (")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"{protocol}://127.0.0.1:{silent.getsockname()[1]}"
+        blocking, waiting = both(url, "tiny", x=X, timeout_s=0.3)
+    assert blocking == waiting
+    assert waiting[0] is DeadlineExceeded
+
+
+def test_the_deadline_travels(counting):
+    async def ask():
+        async with AsyncClient(counting.url) as client:
+            await client.infer("m", x=[1.0], timeout_s=2)
+
+    asyncio.run(ask())
+    assert 1_000_000 < counting.bodies[0]["parameters"]["timeout"] <= 2_000_000
+
+
+def test_a_large_body_goes_over_http(counting):
+    counting.CONFIG = counting.CONFIG.replace(b"[1]", b"[500000]")
+
+    async def ask():
+        async with AsyncClient(counting.url, shared_memory=False) as client:
+            assert (await client.infer("m", x=np.ones(500_000, np.float32)))["y"] == 2
+
+    asyncio.run(ask())
+    assert counting.bodies[0]["inputs"][0]["parameters"]["binary_data_size"] == 2_000_000
+
+
+@asynccontextmanager
+async def hung_http():
+    """A server that says what the model takes, and is silent when it is asked; tells when a caller hangs up."""
+    asked, left = asyncio.Event(), asyncio.Event()
+    config = b'{"name": "m", "input": [{"name": "x", "data_type": "TYPE_FP32", "dims": [1]}]}'
+
+    async def serve(reader, writer):
+        while (line := await reader.readline()).strip():
+            while (await reader.readline()).strip():
+                pass
+            if line.startswith(b"POST"):
+                asked.set()
+                while await reader.read(1000):
+                    pass
+                left.set()
+                break
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(config), config))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked, left
+
+
+def test_a_cancelled_call_hangs_up():
+    async def ask():
+        async with hung_http() as (url, asked, left), AsyncClient(url, shared_memory=False) as client:
+            call = asyncio.ensure_future(client.infer("m", x=[1.0]))
+            await asyncio.wait_for(asked.wait(), 20)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert in_flight(client) == [0]
+            await asyncio.wait_for(left.wait(), 20)
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_client_of_another_event_loop_is_refused(server, protocol):
+    client = AsyncClient(f"{protocol}://{getattr(server, protocol)}")
+    loop = asyncio.new_event_loop()
+    assert loop.run_until_complete(client.ready())
+    with pytest.raises(CallError, match="belongs to the event loop of its first call"):
+        asyncio.run(client.ready())
+    loop.run_until_complete(client.close())
+    loop.close()
