@@ -180,10 +180,10 @@ def test_answers_in_any_form(exchange, answers):
         ([b"\0\xff\xff\0\0\0\0\0\1 a frame of 64 KB"], Outcome.UNREACHABLE, "no HTTP/2 as it should be"),
         ([frame(Kind.HEADERS, END_HEADERS, 1, b"\xbe")], Outcome.UNREACHABLE, "header fields cannot be read"),
         ([frame(Kind.HEADERS, END_HEADERS, 1, b"\0\xff\xff\xff")], Outcome.UNREACHABLE, "header fields cannot be read"),
-        ([frame(Kind.HEADERS, 0, 1, b"\x88"), OK], Outcome.UNREACHABLE, "not finished"),
-        ([frame(Kind.CONTINUATION, 0, 1, b"\x88")], Outcome.UNREACHABLE, "not finished, or not begun"),
+        ([frame(Kind.HEADERS, 0, 1, b"\x88"), OK], Outcome.UNREACHABLE, "begun and not finished"),
+        ([frame(Kind.CONTINUATION, 0, 1, b"\x88")], Outcome.UNREACHABLE, "were not begun"),
         ([frame(Kind.HEADERS, 0, 1, b"a" * 9000)]
-         + [frame(Kind.CONTINUATION, 0, 1, b"a" * 9000)] * 8, Outcome.UNREACHABLE, "bytes of header fields"),
+         + [frame(Kind.CONTINUATION, 0, 1, b"a" * 9000)] * 8, Outcome.UNREACHABLE, "longer than 65536 bytes"),
         ([frame(Kind.DATA, 0x8, 1, b"\xff")], Outcome.UNREACHABLE, "more padding than payload"),
         ([frame(Kind.SETTINGS, 0, 0, b"odd")], Outcome.UNREACHABLE, "no HTTP/2 as it should be"),
         ([frame(Kind.GOAWAY, 0, 0, four(0) + four(11))], Outcome.UNREACHABLE, "GOAWAY, code 11"),

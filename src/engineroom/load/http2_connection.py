@@ -14,7 +14,9 @@ from engineroom.load.http2_frames import (
     HEAD_BYTES,
     LARGEST_FRAME_BYTES,
     NUMBER,
+    PADDED,
     PREFACE,
+    PRIORITIZED,
     BrokenConnection,
     Fields,
     Kind,
@@ -147,25 +149,18 @@ class Http2Connection(asyncio.Protocol):
         at, size = 0, len(data)
         while size - at >= HEAD_BYTES:
             word, flags, number = HEAD.unpack_from(data, at)
-            kind, length = word & 0xFF, word >> 8
-            if length > LARGEST_FRAME_BYTES or not (self._settled or kind == Kind.SETTINGS):
+            kind, end = word & 0xFF, at + HEAD_BYTES + (word >> 8)
+            if word >> 8 > LARGEST_FRAME_BYTES or not (self._settled or kind == Kind.SETTINGS):
                 raise BrokenConnection(f"it says {data[at : at + 40]!r}")
-            end = at + HEAD_BYTES + length
             if end > size:
                 break
-            self._take(kind, flags, number & NUMBER, data[at + HEAD_BYTES : end])
+            if self._unfinished and kind != Kind.CONTINUATION:
+                raise BrokenConnection("header fields were begun and not finished")
+            take = self._TAKE.get(kind)
+            if take is not None:
+                take(self, flags, number & NUMBER, data[at + HEAD_BYTES : end])
             at = end
         return at
-
-    def _take(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        if bool(self._unfinished) != (kind == Kind.CONTINUATION):
-            raise BrokenConnection("header fields were not finished, or not begun")
-        if kind == Kind.DATA:
-            self._on_data(flags, number, payload)
-        elif kind in {Kind.HEADERS, Kind.CONTINUATION}:
-            self._on_fields(kind, flags, number, payload)
-        elif kind in self._CONTROL:
-            self._CONTROL[kind](self, flags, number, payload)
 
     def _on_data(self, flags: int, number: int, payload: bytes) -> None:
         self._received_bytes += len(payload)
@@ -175,27 +170,35 @@ class Http2Connection(asyncio.Protocol):
         stream = self._streams.get(number)
         # Nobody waits for what the server sent before it heard of the cancellation.
         if stream is not None:
-            stream.on_data(without_padding(flags, payload) if flags & ~END_STREAM else payload)
-            self._ended(flags, stream)
+            stream.on_data(without_padding(flags, payload) if flags & PADDED else payload)
+            if flags & END_STREAM:
+                self._remove(number)
+                stream.on_end()
 
-    def _on_fields(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        if kind == Kind.HEADERS:
-            # The flag of the stream's end stands in the first frame, that of the fields' end in the last.
-            self._end_stream = flags & END_STREAM
+    def _on_headers(self, flags: int, number: int, payload: bytes) -> None:
+        if flags & (PADDED | PRIORITIZED):
             payload = without_padding(flags, payload)
-        block = self._unfinished + payload
-        if len(block) > LONGEST_BLOCK_BYTES:
-            raise BrokenConnection(f"more than {LONGEST_BLOCK_BYTES} bytes of header fields")
-        self._unfinished = b"" if flags & END_HEADERS else block
-        stream = self._streams.get(number)
-        if flags & END_HEADERS and stream is not None:
-            stream.on_fields(self._fields.read(block))
-            self._ended(self._end_stream, stream)
+        if flags & END_HEADERS:
+            self._on_fields(flags, number, payload)
+        else:
+            # The flag of the stream's end stands in the first frame, that of the fields' end in the last.
+            self._unfinished, self._end_stream = payload, flags & END_STREAM
 
-    def _ended(self, flags: int, stream: Stream) -> None:
-        if flags & END_STREAM:
-            self._remove(stream.number)
-            stream.on_end()
+    def _on_continuation(self, flags: int, number: int, payload: bytes) -> None:
+        block = self._unfinished + payload
+        if not self._unfinished or len(block) > LONGEST_BLOCK_BYTES:
+            raise BrokenConnection(f"header fields were not begun, or are longer than {LONGEST_BLOCK_BYTES} bytes")
+        self._unfinished = b"" if flags & END_HEADERS else block
+        if flags & END_HEADERS:
+            self._on_fields(self._end_stream, number, block)
+
+    def _on_fields(self, flags: int, number: int, block: bytes) -> None:
+        stream = self._streams.get(number)
+        if stream is not None:
+            stream.on_fields(self._fields.read(block))
+            if flags & END_STREAM:
+                self._remove(number)
+                stream.on_end()
 
     def _remove(self, number: int) -> Stream | None:
         stream = self._streams.pop(number, None)
@@ -234,7 +237,10 @@ class Http2Connection(asyncio.Protocol):
     def _on_window(self, _: int, number: int, payload: bytes) -> None:
         self._sending.widen(number, int.from_bytes(payload, "big") & NUMBER)
 
-    _CONTROL: ClassVar[dict[int, Callable[[Any, int, int, bytes], None]]] = {
+    _TAKE: ClassVar[dict[int, Callable[[Any, int, int, bytes], None]]] = {
+        Kind.DATA: _on_data,
+        Kind.HEADERS: _on_headers,
+        Kind.CONTINUATION: _on_continuation,
         Kind.RST_STREAM: _on_reset,
         Kind.SETTINGS: _on_settings,
         Kind.PING: _on_ping,
