@@ -6,11 +6,13 @@
 #           name another one with pip's own words: make demo TORCH="torch==2.13.0 --index-url ADDRESS"
 #   VENV    where the environment is made
 #   TESTS   what `make test` runs, such as TESTS=tests/client
+#   JOBS    in how many processes
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.10 || command -v python3)
 TORCH ?= torch==2.13.0
 VENV ?= .venv
 TESTS ?= tests
+JOBS ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
@@ -48,7 +50,7 @@ test: install server ## every test, with real servers, engines and load
 	@$(BIN)/engineroom load install-perf-analyzer
 	@# What tests talk to is installed while the first of them run.
 	@mkdir -p .tools
-	@$(BIN)/python tests/counterparts/counterparts.py >.tools/install.log 2>&1 & $(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python tests/counterparts/counterparts.py >.tools/install.log 2>&1 & $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
 
 lint: install ## style, types, import directions, file and function walls
 	@$(BIN)/ruff check

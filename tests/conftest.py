@@ -4,7 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from counterparts import programs
 from engineroom.cli import main
 from engineroom.project import Project
 from engineroom.repository.agreement import Limits
-from engineroom.repository.files import sha256
+from engineroom.repository.files import exclusive, sha256
 from engineroom.repository.layout import GOLDEN, GRAPH, MANIFEST, ModelFolder, Repository
 from engineroom.repository.passport import Artefact, Parity, Passport, Profile
 
@@ -53,9 +53,17 @@ def built() -> Repository:
     takes a minute. Read it, serve it, and leave it as it is.
     """
     command = [sys.executable, "-m", "engineroom", "build", "--target", "openvino", "--target", "tensorrt-rtx:sm89"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=560, check=False)
+    with exclusive(ROOT / ".tools" / "build.lock"):  # Tests may run in several processes.
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=560, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return Repository(ROOT / "model_repository")
+
+
+@pytest.fixture(scope="module")
+def own_ports() -> Iterator[None]:
+    """Triton's own ports (8000 to 8002), which one process of the tests at a time can have."""
+    with exclusive(ROOT / ".tools" / "ports.lock"):
+        yield
 
 
 @pytest.fixture(scope="session")

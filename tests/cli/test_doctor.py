@@ -22,6 +22,8 @@ from engineroom.serve.embedded import EmbeddedServer, embedded_server
 from engineroom.serve.install import install
 from engineroom.serve.leftovers import PREFIX, SHARED_MEMORY
 
+pytestmark = pytest.mark.usefixtures("own_ports")
+
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src"
 EXTRAS = ("compile", "rtx", "tensorrt", "perf", "models")

@@ -57,7 +57,7 @@ def commands() -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def server(built: Repository, server_installation: object) -> Iterator[None]:
+def server(built: Repository, server_installation: object, own_ports: None) -> Iterator[None]:
     """A server on the ports that the pages speak of."""
     options = ServerOptions(built.path, http_port=8000, grpc_port=8001, metrics_port=8002)
     with running(options):

@@ -9,6 +9,7 @@ from engineroom.errors import BadInput, LoadError
 from engineroom.load.open_loop import OpenRun, send_on_schedule
 from engineroom.load.outcome import Outcome
 from engineroom.load.schedule import constant, poisson
+from engineroom.load.served import time_spent
 
 both = pytest.mark.parametrize("protocol", ["grpc", "http"])
 
@@ -54,11 +55,18 @@ def test_who_gets_no_answer_in_time_is_late(stall, ask, protocol):
     assert done.reasons.keys() == {"late"}
 
 
+def kill_at_work(process, served):
+    """Kill the server once it has answered some of the measured requests; each worker asks once before."""
+    while time_spent(served).requests < 20:
+        time.sleep(0.02)
+    process.kill()
+
+
 @both
 def test_a_server_that_dies_makes_samples(stall, ask, protocol):
     with stall(0, 1000) as (process, urls):
         run = OpenRun(*ask(urls[protocol]), constant(50, 3))
-        killer = threading.Timer(2.0, process.kill)
+        killer = threading.Thread(target=kill_at_work, args=(process, run.served))
         killer.start()
         done = send_on_schedule(run)
         killer.join()
