@@ -3,6 +3,8 @@ import re
 import ml_dtypes
 import numpy as np
 import pytest
+import torch
+from scipy.sparse import csr_matrix
 
 from engineroom.client.check import array_for, checked
 from engineroom.client.metadata import ModelMetadata, TensorMetadata
@@ -15,6 +17,9 @@ TOKENS = ModelMetadata(
     (),
     max_batch_size=8,
 )
+
+ENDLESS: list = []
+ENDLESS.append(ENDLESS)
 
 
 def model_of(dtype: str, shape: tuple[int, ...] = (2,), max_batch_size: int = 0) -> ModelMetadata:
@@ -47,6 +52,13 @@ def test_a_wrong_shape_is_answered_in_the_form_of_the_house():
 def test_a_wrong_shape_is_answered_with_advice(shape, advice):
     with pytest.raises(BadInput, match=re.escape(advice)):
         checked(IMAGES, {"image": np.zeros(shape, np.uint8)})
+
+
+def test_a_batch_of_single_values_is_answered_with_the_column():
+    with pytest.raises(
+        BadInput, match=re.escape("has shape (3,), the model takes (1..4, 1). One value a row: x[:, np.newaxis].")
+    ):
+        checked(model_of("BYTES", (1,), 4), {"x": ["a", "b", "c"]})
 
 
 def test_more_rows_than_the_largest_batch_are_right():
@@ -121,6 +133,15 @@ def test_an_optional_input_may_be_left_out_but_not_every_input():
             id="float64 for BF16",
         ),
         pytest.param("FP32", np.array(["1", "2"]), "has dtype <U1", id="text for FP32"),
+        pytest.param("FP32", np.ones(2, bool), "has dtype bool", id="booleans for FP32"),
+        pytest.param("FP32", np.ones(2, np.complex64), "Say .real.astype(np.float32)", id="complex numbers"),
+        pytest.param("FP32", np.array([1.0, 2.0], object), "has dtype object", id="objects"),
+        pytest.param("INT64", np.zeros(2, "M8[s]"), "has dtype datetime64[s]", id="dates"),
+        pytest.param("FP32", np.zeros(2, [("a", "f4")]), "has dtype [('a', '<f4')]", id="fields"),
+        pytest.param("FP16", np.zeros(2, np.float32), "Say .astype(np.float16)", id="float32 for FP16"),
+        pytest.param("FP32", np.zeros(2, np.float16), "Say .astype(np.float32)", id="float16 for FP32"),
+        pytest.param("FP16", np.zeros(2, ml_dtypes.bfloat16), "has dtype bfloat16", id="bfloat16 for FP16"),
+        pytest.param("INT32", torch.zeros(2), "has dtype float32", id="a torch tensor"),
         pytest.param("FP32", [np.float64(1), np.float64(2)], "has dtype float64", id="a list of typed numbers"),
     ],
 )
@@ -150,6 +171,14 @@ def test_an_array_of_another_type_is_refused(dtype, array, advice):
             np.array([1, 2], np.float32),
             id="a list of typed numbers",
         ),
+        pytest.param("FP32", torch.tensor([1.0, 2.0]), np.array([1, 2], np.float32), id="a torch tensor"),
+        pytest.param(
+            "FP32", [torch.tensor(1.0), torch.tensor(2.0)], np.array([1, 2], np.float32), id="a list of torch tensors"
+        ),
+        pytest.param("FP32", np.ma.array([1, 2], "f4"), np.array([1, 2], np.float32), id="nothing of it masked"),
+        pytest.param("FP32", np.ones((2, 9), "f4")[:, 3], np.array([1, 1], np.float32), id="one column"),
+        pytest.param("FP32", np.broadcast_to(np.float32(3), 2), np.array([3, 3], np.float32), id="one value for all"),
+        pytest.param("FP32", np.array([np.nan, 1], "f4"), np.array([np.nan, 1], np.float32), id="NaN in an array"),
         pytest.param("FP32", [np.inf, np.nan], np.array([np.inf, np.nan], np.float32), id="infinity and NaN"),
     ],
 )
@@ -174,6 +203,31 @@ def test_values_that_survive_are_taken(dtype, value, expected):
         pytest.param("FP32", ["a", "b"], "holds text, the model takes FP32", id="text"),
         pytest.param("FP32", [None, None], "holds objects such as None", id="objects"),
         pytest.param("FP32", [[1.0], [1.0, 2.0]], "cannot be made an array", id="ragged"),
+        pytest.param("FP32", [np.zeros(2, "f4"), np.zeros(3, "f4")], "cannot be made an array", id="ragged arrays"),
+        pytest.param("FP32", [1j, 2], "holds complex numbers, the model takes FP32", id="complex numbers"),
+        pytest.param("INT64", [2**70, 1], "holds objects such as 1180591620717411303424", id="beyond 64 bits"),
+        pytest.param("FP32", {"a": [0.0] * 99}, "holds objects such as {'a': [0.0, 0.0, ", id="a mapping"),
+        pytest.param("FP32", None, "holds objects such as None", id="nothing"),
+        pytest.param("FP32", [], "has shape (0,), the model takes (2,)", id="an empty list"),
+        pytest.param("FP32", 1.0, "has shape (), the model takes (2,)", id="one number"),
+        pytest.param("UINT8", "photo.jpg", "holds text, the model takes UINT8", id="a file's name"),
+        pytest.param("UINT8", b"\xff\xd8", "holds bytes, the model takes UINT8", id="a file's bytes"),
+        pytest.param(
+            "FP32", np.ma.array([1, 2], "f4", mask=[0, 1]), "has masked values, and a tensor has no mask", id="a mask"
+        ),
+        pytest.param("FP32", [1.0, np.ma.masked], "has masked values, and a tensor has no mask", id="a masked one"),
+        pytest.param("FP32", csr_matrix(np.eye(2)), "is a sparse csr_matrix. Say .toarray().", id="sparse"),
+        pytest.param(
+            "FP32", torch.eye(2).to_sparse(), "cannot be made an array: can't convert Sparse", id="sparse torch"
+        ),
+        pytest.param("FP32", torch.ones(2, requires_grad=True), "requires grad", id="a tensor with gradients"),
+        pytest.param(
+            "FP32",
+            torch.ones(2, dtype=torch.bfloat16),
+            "Say .detach().cpu(), and .float() of a BF16 one.",
+            id="BF16 of torch",
+        ),
+        pytest.param("FP32", ENDLESS, "cannot be made an array", id="a list in itself"),
     ],
 )
 def test_values_that_do_not_survive_are_refused(dtype, value, message):
@@ -201,6 +255,12 @@ def test_numpys_string_types_are_taken(dtype):
     ("value", "message"),
     [
         pytest.param([1, 2], "takes BYTES: an array of str or bytes, 1 is neither", id="numbers"),
+        pytest.param([["a"], ["b", "c"]], r"takes BYTES: .*, \['a'\] is neither", id="ragged"),
+        pytest.param([bytearray(b"a"), "a"], "takes BYTES: .*, bytearray.* is neither", id="bytes that may change"),
+        pytest.param(["a" * 500, None], "None is neither", id="None after a long text"),
+        pytest.param([[0] * 500, "a"], r"\.\.\.\] is neither", id="a long list"),
+        pytest.param([np.zeros((2, 2)), np.zeros((2, 3))], "cannot be made an array", id="arrays of two shapes"),
+        pytest.param(np.ma.array(["a", "b"], mask=[0, 1]), "has masked values", id="a mask"),
         pytest.param([None, "a"], "takes BYTES: an array of str or bytes, None is neither", id="None"),
         pytest.param(["\ud800", "a"], "holds text that is not valid Unicode", id="half a surrogate pair"),
     ],

@@ -2,16 +2,20 @@
 
 An array must have the model's type exactly: a cast would hide a forgotten preprocessing step (uint8 pixels for an
 FP32 model), lose digits, or double the bytes sent. Python numbers and lists have no type of their own, and are taken
-where every value survives: integers exactly, fractions rounded to the nearest of the model's type.
+where every value survives: integers exactly, fractions rounded to the nearest of the model's type. Infinities and NaN
+are values like others: whether they mean something is the model's affair.
 """
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from engineroom.client.arrays import array_from_value, is_typed, kind_of
+from engineroom.client.images import array_from_images, has_images
 from engineroom.client.metadata import ModelMetadata, TensorMetadata
 from engineroom.client.transport import InputTensor
 from engineroom.errors import BadInput
@@ -83,26 +87,14 @@ def array_for(model: ModelMetadata, tensor: TensorMetadata, value: Any) -> npt.N
     where = f"{model.name}: input '{tensor.name}'"
     if tensor.dtype == "BYTES":
         array = _strings(where, value)
-    elif _typed(value):
-        array = _exact(where, tensor, _array(where, value))
+    elif has_images(value):
+        array = array_from_images(model, tensor, value)
+    elif is_typed(value):
+        array = _exact(where, tensor, array_from_value(where, value))
     else:
-        array = _converted(where, tensor, _array(where, value))
+        array = _converted(where, tensor, array_from_value(where, value))
     _check_shape(where, model, tensor, array.shape)
     return array
-
-
-def _array(where: str, value: Any) -> npt.NDArray[Any]:
-    try:
-        return np.asarray(value)
-    except (ValueError, TypeError, RuntimeError) as error:  # ragged lists, tensors on a GPU
-        raise BadInput(f"{where} cannot be made an array: {error}") from error
-
-
-def _typed(value: Any) -> bool:
-    """Whether a value, or the first leaf of a list, brings a type of its own."""
-    while isinstance(value, (list, tuple)) and value:
-        value = value[0]
-    return hasattr(value, "dtype")
 
 
 def _exact(where: str, tensor: TensorMetadata, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -111,9 +103,10 @@ def _exact(where: str, tensor: TensorMetadata, array: npt.NDArray[Any]) -> npt.N
         return array.astype(wanted)
     if array.dtype.newbyteorder("=") != wanted:
         cast = "bool" if wanted.kind == "b" else f"np.{wanted}"
+        real = ".real" if array.dtype.kind == "c" else ""
         raise BadInput(
             f"{where} has dtype {array.dtype}, the model takes {tensor.dtype} ({wanted}). "
-            f"Say .astype({cast}) if that is what you mean."
+            f"Say {real}.astype({cast}) if that is what you mean."
         )
     return array.astype(wanted, copy=False)
 
@@ -121,7 +114,7 @@ def _exact(where: str, tensor: TensorMetadata, array: npt.NDArray[Any]) -> npt.N
 def _converted(where: str, tensor: TensorMetadata, raw: npt.NDArray[Any]) -> npt.NDArray[Any]:
     wanted = tensor.numpy_dtype
     if raw.dtype.kind not in {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}[wanted.kind] and raw.size:
-        raise BadInput(f"{where} holds {_kind(raw)}, the model takes {tensor.dtype} ({wanted}).")
+        raise BadInput(f"{where} holds {kind_of(raw)}, the model takes {tensor.dtype} ({wanted}).")
     with np.errstate(over="ignore", invalid="ignore"):
         array = raw.astype(wanted)
         back = array.astype(raw.dtype)
@@ -134,16 +127,11 @@ def _converted(where: str, tensor: TensorMetadata, raw: npt.NDArray[Any]) -> npt
     return array
 
 
-def _kind(array: npt.NDArray[Any]) -> str:
-    names = {"b": "booleans", "i": "integers", "u": "integers", "f": "fractions", "U": "text", "S": "bytes"}
-    return names.get(array.dtype.kind, f"objects such as {array.flat[0]!r}")
-
-
 def _strings(where: str, value: Any) -> npt.NDArray[Any]:
-    array = np.asarray(value, dtype=object)
+    array = array_from_value(where, value, object)
     odd = [item for item in array.flat if not isinstance(item, (str, bytes))]
     if odd:
-        raise BadInput(f"{where} takes BYTES: an array of str or bytes, {odd[0]!r} is neither.")
+        raise BadInput(f"{where} takes BYTES: an array of str or bytes, {reprlib.repr(odd[0])} is neither.")
     try:
         encoded = [item.encode() if isinstance(item, str) else bytes(item) for item in array.flat]
     except UnicodeEncodeError as error:
@@ -157,7 +145,9 @@ def _check_shape(where: str, model: ModelMetadata, tensor: TensorMetadata, shape
     wrong = [axis for axis, (size, is_) in enumerate(zip(wanted, shape, strict=False)) if size not in (-1, is_)]
     if len(shape) == len(wanted) and not wrong and not (batched and shape[0] == 0):
         return
-    if batched and len(shape) == len(tensor.shape):
+    if batched and len(shape) == 1 and tensor.shape == (1,) and shape[0] > 1:
+        advice = f"One value a row: {tensor.name}[:, np.newaxis]."
+    elif batched and len(shape) == len(tensor.shape):
         advice = f"Add the batch axis: {tensor.name}[np.newaxis]."
     elif len(shape) != len(wanted):
         advice = f"It needs {len(wanted)} axes, not {len(shape)}."
