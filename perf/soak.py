@@ -9,6 +9,7 @@ Memory is the anonymous part of the resident set (`RssAnon` in /proc/self/status
 without its libraries' files. Growth counts from the end of the warm-up.
 """
 
+import asyncio
 import multiprocessing
 import tempfile
 import time
@@ -24,7 +25,7 @@ import numpy as np
 from marked import WIDTH, configure, publish_next
 
 from engineroom.cli import run as run_command
-from engineroom.client import Client
+from engineroom.client import AsyncClient, Client, placement
 from engineroom.errors import BadInput, EngineRoomError, ModelNotFound
 from engineroom.load.conditions import conditions_of_now
 from engineroom.serve.server import Server, ServerOptions, running
@@ -122,9 +123,9 @@ def call_of(number: int) -> tuple[str, Any, type[Exception] | None]:
     return ("marked", WRONG, BadInput) if number % 100 == 0 else ("marked", X, None)
 
 
-def in_turn(soak: Soak, diary: Diary, **options: Any) -> None:
+def in_turn(soak: Soak, diary: Diary) -> None:
     """One call after the other."""
-    with Client(soak.url, **options) as client:
+    with Client(soak.url) as client:
         for number in diary.numbers():
             model, array, error = call_of(number)
             try:
@@ -134,9 +135,35 @@ def in_turn(soak: Soak, diary: Diary, **options: Any) -> None:
                 diary.failed += error is None or not isinstance(raised, error)
 
 
+def through_shared_memory(soak: Soak, diary: Diary) -> None:
+    """One call after the other, and no row too small for a region."""
+    placement.WORTH_BYTES = 1
+    in_turn(soak, diary)
+
+
+async def at_once(soak: Soak, diary: Diary) -> None:
+    """Eight calls in flight."""
+    numbers = diary.numbers()
+
+    async def caller(client: AsyncClient) -> None:
+        for number in numbers:
+            model, array, error = call_of(number)
+            try:
+                answer = await client.infer(model, x=array)
+                diary.failed += error is not None or answer["y"].tobytes() != X.tobytes()
+            except EngineRoomError as raised:
+                diary.failed += error is None or not isinstance(raised, error)
+
+    async with AsyncClient(soak.url) as client:
+        await asyncio.gather(*(caller(client) for _ in range(8)))
+
+
 WAYS: dict[str, tuple[str, Callable[[Soak, Diary], None]]] = {
     "grpc": ("grpc", in_turn),
     "http": ("http", in_turn),
+    "grpc, shared memory": ("grpc", through_shared_memory),
+    "grpc, async": ("grpc", lambda soak, diary: asyncio.run(at_once(soak, diary))),
+    "http, async": ("http", lambda soak, diary: asyncio.run(at_once(soak, diary))),
 }
 """Protocol, and how it is asked."""
 
