@@ -1,7 +1,9 @@
 """Tensors through shared memory with a real Triton: the same answers as over the network, and nothing left."""
 
+import asyncio
 import errno
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -14,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engineroom.client import Client, DeadlineExceeded, InferenceFailed, RetryPolicy, region
+from engineroom.client import AsyncClient, Client, DeadlineExceeded, InferenceFailed, RetryPolicy, region
 from engineroom.serve.server import ServerOptions, running
 
 MODELS = Path(__file__).parents[1] / "e2e" / "models"
@@ -151,6 +153,30 @@ def test_a_large_batch_in_parts_and_many_threads(server, url):
         for thread in threads:
             thread.join()
     assert failures == []
+
+
+def test_in_an_event_loop_it_is_the_same(server, url):
+    async def infer(client, value):
+        x = rows(value)
+        return np.array_equal((await client.infer("wide", x=x))["y"], x)
+
+    async def ask_many():
+        async with AsyncClient(url) as client:
+            with watched(server) as used:
+                assert all(await asyncio.gather(*[infer(client, value) for value in range(8)]))
+                assert await infer(client, 9)
+            assert 1 <= len(used) <= 8
+            abandoned = [asyncio.ensure_future(infer(client, value)) for value in range(8)]
+            await asyncio.sleep(0.01)
+            for call in abandoned:
+                call.cancel()
+            await asyncio.gather(*abandoned, return_exceptions=True)
+            assert await infer(client, 10)
+            return used
+
+    used = asyncio.run(ask_many())
+    assert not used & files()
+    assert not files(os.getpid())
 
 
 KILLED = """

@@ -1,5 +1,6 @@
 """TLS with a real Triton: over gRPC with its own, over HTTP with a proxy's before it."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from authority import Authority, Proxy
 
-from engineroom.client import TLS, BadInput, Client, RetryPolicy, ServerUnavailable, ServerUntrusted
+from engineroom.client import TLS, AsyncClient, BadInput, Client, RetryPolicy, ServerUnavailable, ServerUntrusted
 from engineroom.serve.server import ServerOptions, running
 
 X = np.arange(8, dtype=np.float32).reshape(1, 8)
@@ -67,10 +68,18 @@ def known_clients(repository, authority):
         yield server
 
 
+async def ask(url, tls):
+    async with AsyncClient(url, tls=tls, retry=ONCE) as client:
+        return await client.infer("tiny", x=X)
+
+
 def refusal(url, tls=None):
-    """The error of a call that fails."""
+    """The error of a call that fails; in an event loop it is the same."""
     with Client(url, tls=tls, retry=ONCE) as client, pytest.raises(ServerUnavailable) as caught:
         client.infer("tiny", x=X)
+    with pytest.raises(ServerUnavailable) as waited_for:
+        asyncio.run(ask(url, tls))
+    assert (type(waited_for.value), str(waited_for.value)) == (type(caught.value), str(caught.value))
     return caught.value
 
 
@@ -79,6 +88,7 @@ def test_a_server_that_is_believed_answers(plain_clients, authority, protocol):
     for ca in (authority.certificate, str(authority.certificate), authority.certificate.read_bytes()):
         with Client(plain_clients.url(protocol), tls=TLS(ca=ca)) as client:
             assert np.array_equal(client.infer("tiny", x=X)["y"], 2 * X)
+    assert np.array_equal(asyncio.run(ask(plain_clients.url(protocol), TLS(ca=ca)))["y"], 2 * X)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -87,6 +97,7 @@ def test_a_server_that_wants_to_know_its_clients_answers_those(known_clients, au
     tls = TLS(authority.certificate, certificate.read_bytes() + key.read_bytes())
     with Client(known_clients.url(protocol), tls=tls) as client:
         assert np.array_equal(client.infer("tiny", x=X)["y"], 2 * X)
+    assert np.array_equal(asyncio.run(ask(known_clients.url(protocol), tls))["y"], 2 * X)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -96,8 +107,10 @@ def test_a_name_that_the_address_does_not_tell_can_be_said(plain_clients, author
     assert isinstance(error, ServerUntrusted)
     assert str(error).startswith(f"the certificate of {url} is not believed: IP address mismatch")
     assert str(error).endswith("Use the address that it was issued for, or say its name: TLS(server_name=...).")
-    with Client(url, tls=TLS(authority.certificate, server_name="localhost")) as client:
+    tls = TLS(authority.certificate, server_name="localhost")
+    with Client(url, tls=tls) as client:
         assert client.ready("tiny")
+    assert np.array_equal(asyncio.run(ask(url, tls))["y"], 2 * X)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

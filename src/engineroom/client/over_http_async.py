@@ -5,6 +5,7 @@ tritonclient's own asynchronous client limits no single request, and rereads err
 
 import asyncio
 import json
+import os
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -139,9 +140,8 @@ class AsyncHttpTransport:
                 raise nobody_answers(self._where, f"no answer within {quick_s:.3g} s") from error
             raise DeadlineExceeded(f"no answer within {whole_s:.3g} s") from error
         except aiohttp.ClientError as error:
-            said = str(getattr(error, "os_error", error))
             garbled = isinstance(error, aiohttp.ClientResponseError)
-            raise await asyncio.to_thread(self._blocking.outage, said, garbled) from error
+            raise await asyncio.to_thread(self._blocking.outage, _words(error), garbled) from error
         self._blocking.met = True
         return answer
 
@@ -161,3 +161,10 @@ class AsyncHttpTransport:
 
         connector = aiohttp.TCPConnector(limit=0, ssl=self._tls if self._tls is not None else True)
         return aiohttp.ClientSession(connector=connector, auto_decompress=True)
+
+
+def _words(error: Exception) -> str:
+    """What the system said, as it says it to everybody: the event loop puts it otherwise."""
+    cause = getattr(error, "os_error", error)
+    code = getattr(cause, "errno", None) or 0
+    return f"[Errno {code}] {os.strerror(code)}" if code > 0 else str(cause)
