@@ -41,7 +41,7 @@ class AsyncFunctionTransport:
 
     async def infer(self, request: Request) -> Arrays:
         """Answer one request."""
-        answer = self._functions.answer(request)
+        answer = self._functions._answer(request)
         return wanted_of(request, await answer if inspect.isawaitable(answer) else answer)
 
     async def close(self) -> None:

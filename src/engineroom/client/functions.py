@@ -53,16 +53,16 @@ class FunctionTransport:
 
     def infer(self, request: Request) -> Arrays:
         """Answer one request."""
-        return wanted_of(request, self.answer(request))
+        return wanted_of(request, self._answer(request))
 
     def stream(self, request: Request) -> Iterator[Arrays]:
         """Answers to one request of a decoupled model."""
-        yield from self.answer(request)
+        yield from self._answer(request)
 
     def close(self) -> None:
         """Nothing to give back."""
 
-    def answer(self, request: Request) -> Any:
+    def _answer(self, request: Request) -> Any:
         """What the model's function gives, whatever was wanted of it."""
         with self._lock:
             self.requests.append(request)
