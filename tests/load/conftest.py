@@ -12,7 +12,7 @@ import pytest
 
 from engineroom.client import ModelMetadata, TensorMetadata
 from engineroom.client.transport import Connecting, address_from_url
-from engineroom.load.fine_loop import fine_loop
+from engineroom.load.fine_loop import FineLoop
 from engineroom.load.open_wire import open_caller
 from engineroom.load.prepared import Request, requests_from_golden
 from engineroom.load.result import Conditions, Latency, LoadResult, Offered, ServerTime
@@ -113,7 +113,7 @@ def exchange():
     """
 
     def play(server, *bodies, **options):
-        loop = fine_loop()
+        loop = FineLoop()
         try:
             return loop.run_until_complete(exchanged(server, bodies, **options))
         finally:

@@ -1,11 +1,7 @@
-import selectors
-import time
-
 import numpy as np
 import pytest
 
 from engineroom.load.answers import KEPT_BYTES, Comparison
-from engineroom.load.fine_loop import FineSelector
 from engineroom.load.open_wire import Reply
 from engineroom.load.outcome import Outcome, outcome_from_grpc, outcome_from_http
 from engineroom.load.prepared import Request
@@ -53,16 +49,3 @@ def test_garbage_is_a_wrong_answer(request_of_6, body):
     comparison = Comparison()
     assert comparison.outcome(0, request_of_6, Reply(body)) is Outcome.WRONG
     assert comparison.reason
-
-
-def test_the_loop_wakes_between_milliseconds():
-    def quickest_s(selector):
-        def wait_s():
-            begun = time.perf_counter()
-            selector.select(0.0002)
-            return time.perf_counter() - begun
-
-        with selector:
-            return min(wait_s() for _ in range(100))
-
-    assert quickest_s(FineSelector()) < 0.0009 < quickest_s(selectors.EpollSelector())

@@ -28,6 +28,7 @@ from engineroom.load.http2_frames import (
     without_padding,
 )
 from engineroom.load.http2_sending import Sending
+from engineroom.load.open_wire import Reading
 
 CANCEL = 8
 """The code with which a stream ends that nobody waits for."""
@@ -63,10 +64,11 @@ class Stream(Protocol):
         """The connection is gone, or the server will not answer on it."""
 
 
-class Http2Connection(asyncio.Protocol):
+class Http2Connection(Reading):
     """The connection. It takes requests from the server's first settings on.
 
     Args:
+        buffer: What it reads into; see `Reading`.
         block: The header fields of every request.
         changed: Called when the connection can take requests for the first time, or again, and at its end.
 
@@ -74,7 +76,8 @@ class Http2Connection(asyncio.Protocol):
         gone: Why it takes no requests any more; empty while it does.
     """
 
-    def __init__(self, block: bytes, changed: Callable[["Http2Connection"], None]) -> None:
+    def __init__(self, buffer: memoryview, block: bytes, changed: Callable[["Http2Connection"], None]) -> None:
+        super().__init__(buffer)
         self.gone = ""
         self._changed = changed
         self._sending = Sending(block)

@@ -14,7 +14,7 @@ from engineroom import __version__
 from engineroom.client.transport import Address
 from engineroom.load.http2_connection import Http2Connection
 from engineroom.load.http2_frames import block_from_fields
-from engineroom.load.open_wire import Call, Ended, Messages, NotAnswered, Patience, Reply, not_connected
+from engineroom.load.open_wire import Call, Ended, Messages, NotAnswered, Patience, Reply, new_buffer, not_connected
 from engineroom.load.outcome import Outcome, outcome_from_grpc
 from engineroom.load.prepared import METHOD, Request
 
@@ -113,7 +113,7 @@ class GrpcWay:
     """Connections to one server. There is one, unless the server limits how many calls may be on it."""
 
     def __init__(self, address: Address, timeout_s: float) -> None:
-        self._address = address
+        self._address, self._buffer = address, new_buffer()
         self._block = block_from_fields(fields_of_request(address, timeout_s))
         self._patience = Patience(timeout_s)
         self._messages = Messages(lambda request: b"\0" + len(request.body).to_bytes(4, "big") + request.body)
@@ -165,7 +165,7 @@ class GrpcWay:
                 self._current = connection
                 return
         if self._waiting and self._opening is None:
-            self._opening = Http2Connection(self._block, self._changed)
+            self._opening = Http2Connection(self._buffer, self._block, self._changed)
             self._task = asyncio.ensure_future(self._open(self._opening))
 
     async def _open(self, connection: Http2Connection) -> None:

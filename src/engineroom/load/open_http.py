@@ -4,7 +4,17 @@ import asyncio
 from typing import Any, NamedTuple
 
 from engineroom.client.transport import Address
-from engineroom.load.open_wire import Call, Ended, Messages, NotAnswered, Patience, Reply, not_connected
+from engineroom.load.open_wire import (
+    Call,
+    Ended,
+    Messages,
+    NotAnswered,
+    Patience,
+    Reading,
+    Reply,
+    new_buffer,
+    not_connected,
+)
 from engineroom.load.outcome import Outcome, outcome_from_http
 from engineroom.load.prepared import Request
 
@@ -50,7 +60,7 @@ class HttpWay:
     """Connections to one server; a new one where all are busy."""
 
     def __init__(self, address: Address, timeout_s: float) -> None:
-        self._address, self._patience = address, Patience(timeout_s)
+        self._address, self._buffer, self._patience = address, new_buffer(), Patience(timeout_s)
         self._idle: list[HttpConnection] = []
         self._busy: set[HttpConnection] = set()
         self._messages = Messages(lambda request: head_of_request(address, request) + request.body)
@@ -110,7 +120,8 @@ class HttpWay:
     async def _connect(self, call: HttpCall, message: bytes) -> None:
         loop, address = asyncio.get_running_loop(), self._address
         try:
-            _, connection = await loop.create_connection(lambda: HttpConnection(self), address.host, address.port)
+            connection = HttpConnection(self._buffer, self)
+            await loop.create_connection(lambda: connection, address.host, address.port)
         except OSError as error:
             call.end(not_connected(error))
             return
@@ -120,14 +131,16 @@ class HttpWay:
             self.free(connection)
 
 
-class HttpConnection(asyncio.Protocol):
+class HttpConnection(Reading):
     """One connection, with one request on it at most.
 
     Args:
+        buffer: What it reads into; see `Reading`.
         way: Where it belongs.
     """
 
-    def __init__(self, way: HttpWay) -> None:
+    def __init__(self, buffer: memoryview, way: HttpWay) -> None:
+        super().__init__(buffer)
         self._way = way
         self._call: HttpCall | None = None
         self._head: Head | None = None

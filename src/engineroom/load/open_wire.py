@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -130,6 +131,36 @@ class Patience:
             call.end(NotAnswered(Outcome.LATE, f"no answer within {self._timeout_s:g} s"))
         next_s = next(iter(self._until_s.values()), None)
         self._timer = None if next_s is None else self._loop.call_at(next_s, self._look)
+
+
+class Reading(asyncio.BufferedProtocol, ABC):
+    """A connection that reads into a buffer that all connections of a way share.
+
+    A plain `asyncio.Protocol` is given new bytes for every read, 256 KB before they are cut: ten microseconds.
+
+    Args:
+        buffer: The buffer.
+    """
+
+    def __init__(self, buffer: memoryview) -> None:
+        self._buffer = buffer
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the interface's
+        """Where to read to."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """So many bytes were read."""
+        self.data_received(bytes(self._buffer[:nbytes]))
+
+    @abstractmethod
+    def data_received(self, data: bytes) -> None:
+        """These bytes were read."""
+
+
+def new_buffer() -> memoryview:
+    """A buffer for the connections of one way, which read one after the other."""
+    return memoryview(bytearray(1 << 16))
 
 
 class Messages:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import math
 import resource
 import time
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from engineroom.client.transport import Address
 from engineroom.load.answers import Comparison
-from engineroom.load.fine_loop import fine_loop
+from engineroom.load.fine_loop import FineLoop
 from engineroom.load.open_wire import NotAnswered, Reply, open_caller
 from engineroom.load.outcome import Outcome
 from engineroom.load.prepared import Request
@@ -72,9 +73,9 @@ def work(share: Share, parent: Connection) -> None:
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    loop = fine_loop()
+    loop = FineLoop()
     try:
-        loop.run_until_complete(_run(share, parent))
+        loop.run_until_complete(_run(share, parent, loop))
     except (KeyboardInterrupt, BrokenPipeError, EOFError):
         # Whoever interrupted the parent says what there is to say.
         pass
@@ -82,24 +83,24 @@ def work(share: Share, parent: Connection) -> None:
         loop.close()
 
 
-async def _run(share: Share, parent: Connection) -> None:
-    await Worker(share).run(parent)
+async def _run(share: Share, parent: Connection, loop: FineLoop) -> None:
+    await Worker(share, loop).run(parent)
 
 
 class Worker:
-    """What a worker keeps while it sends."""
+    """What a worker keeps while it sends. Make it where its event loop runs."""
 
-    def __init__(self, share: Share) -> None:
+    def __init__(self, share: Share, loop: FineLoop) -> None:
         count = len(share.offsets_s)
         self.share = share
         self.comparison = Comparison()
         self.sent_s, self.end_s = np.zeros(count), np.zeros(count)
         self.outcome = np.full(count, Outcome.UNSENT, np.uint8)
         self.reasons: dict[str, str] = {}
-        self._offsets_s = share.offsets_s.tolist()
+        self._offsets_s: list[float] = share.offsets_s.tolist()
         self._begin_s = 0.0
         self._next, self._missing = 0, count
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._all_sent, self._all_ended = self._loop.create_future(), self._loop.create_future()
         self._way = open_caller(share.address, share.timeout_s)
 
@@ -140,14 +141,14 @@ class Worker:
         self._begin_s = begin_s
         await asyncio.sleep(begin_s - time.monotonic())
         worked_s, awake_s = time.thread_time(), time.monotonic()
-        self._send_due()
+        self._loop.pace(begin_s, self._send_due)
         await self._all_sent
         busy = (time.thread_time() - worked_s) / max(time.monotonic() - awake_s, 1e-9)
         await self._all_ended
         return Done(self.sent_s, self.end_s, self.outcome, busy, self.reasons)
 
-    def _send_due(self) -> None:
-        """Send what is due, and come back when more is. Who is late sends at once, and never skips."""
+    def _send_due(self) -> float:
+        """Send what is due, and say when to come back. Who is late sends at once, and never skips."""
         offsets_s, requests, first = self._offsets_s, self.share.requests, self._next
         now_s = time.monotonic() - self._begin_s
         index, last = first, min(first + MOST_AT_ONCE, len(offsets_s))
@@ -163,9 +164,9 @@ class Worker:
         self.sent_s[first:index] = time.monotonic()
         self._next = index
         if index < len(offsets_s):
-            self._loop.call_at(self._begin_s + offsets_s[index], self._send_due)
-        else:
-            self._all_sent.set_result(None)
+            return self._begin_s + offsets_s[index]
+        self._all_sent.set_result(None)
+        return math.inf
 
     def _ended(self, index: int, number: int, result: Reply | NotAnswered) -> None:
         self.end_s[index] = time.monotonic()
