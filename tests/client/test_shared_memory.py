@@ -199,7 +199,7 @@ def test_what_a_killed_client_leaves_is_removed_by_the_next_one(server, url):
         assert registered(server, process.pid) == left
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert files(process.pid) == registered(server, process.pid) == left
+    assert registered(server, process.pid) == left
     with Client(url) as client:
         ask(client)
         assert files(process.pid) == registered(server, process.pid) == set()
