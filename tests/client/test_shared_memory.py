@@ -258,6 +258,15 @@ def test_where_it_is_full_the_network_is_used(server, url):
     assert caught.value.__cause__.errno == errno.EFBIG
 
 
+def test_a_caller_in_a_hurry_does_not_send_others_over_the_network(server, url):
+    with Client(url, retry=ONCE) as client:
+        client.metadata("wide")
+        with pytest.raises(DeadlineExceeded):
+            ask(client, timeout_s=0.0005)
+        ask(client)
+        assert registered(server, os.getpid()) & files()
+
+
 def test_an_answer_that_comes_too_late_disturbs_nobody(server, url):
     sleep_ms = np.full((2, 1), 800, np.int32)
     with Client(url, retry=ONCE) as client:

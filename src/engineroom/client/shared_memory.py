@@ -163,10 +163,11 @@ class SharedMemory:
             await self._sweep_server()
         except BaseException as error:
             self._drop(region)
-            if isinstance(error, CallError):
+            if not isinstance(error, CallError):
+                raise
+            if not isinstance(error, DeadlineExceeded):  # the caller's time is up, which says nothing of the server
                 self._rest(0)
-                return None
-            raise
+            return None
         return region
 
     def _rest(self, size_bytes: int) -> None:
@@ -216,4 +217,6 @@ class SharedMemory:
 
 
 def _now(request: Request) -> Request:
-    return replace(request, timeout_s=min(request.timeout_s, left_s()))
+    """The request with what is left of its time, where some of it was spent on the way."""
+    waits_s = left_s()
+    return replace(request, timeout_s=waits_s) if waits_s < request.timeout_s - 0.001 else request
