@@ -4,6 +4,7 @@ import shutil
 import sys
 import threading
 from collections import Counter
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -51,6 +52,15 @@ def queues(tmp_path_factory):
         (repository / name / "config.pbtxt").write_text(QUEUE.format(override=override))
     with running(ServerOptions(repository, drain_s=0)) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def pair(publish_tiny, tmp_path_factory):
+    """Two Tritons of one repository, whose model `tiny` doubles; whoever stops one lets it go on."""
+    repository = tmp_path_factory.mktemp("pair")
+    publish_tiny(repository, on_cpu=True)
+    with ExitStack() as stack:
+        yield [stack.enter_context(running(ServerOptions(repository, drain_s=0))) for _ in range(2)]
 
 
 class Counting:

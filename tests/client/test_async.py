@@ -27,7 +27,6 @@ from engineroom.client import (
     ServerUnavailable,
     TensorMetadata,
 )
-from engineroom.serve.server import ServerOptions, running
 
 PROTOCOLS = ("grpc", "http")
 M = ModelMetadata("m", (TensorMetadata("x", "FP32", (1,)),), (TensorMetadata("y", "FP32", (1,)),), 4)
@@ -200,12 +199,9 @@ def test_what_cannot_be_ranked_is_refused():
     asyncio.run(ask())
 
 
-@pytest.fixture(scope="module")
-def server(publish_tiny, tmp_path_factory):
-    repository = tmp_path_factory.mktemp("async")
-    publish_tiny(repository, on_cpu=True)
-    with running(ServerOptions(repository, drain_s=0)) as server:
-        yield server
+@pytest.fixture
+def server(pair):
+    return pair[0]
 
 
 X = np.arange(8, dtype=np.float32).reshape(1, 8)
@@ -233,13 +229,13 @@ def test_one_client_answers_many_threads_each_its_own(server, protocol):
     wrong = []
 
     def work(number):
-        for step in range(25):
+        for step in range(12):
             x = X + 100 * number + step
             if not np.array_equal(client.infer("tiny", x=x)["y"], 2 * x):
                 wrong.append((number, step))
 
     with Client(f"{protocol}://{getattr(server, protocol)}") as client:
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(40)]
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(24)]
         for thread in threads:
             thread.start()
         for thread in threads:

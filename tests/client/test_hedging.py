@@ -1,15 +1,17 @@
 """A second server is asked while the first one is silent; and a silent server is given up."""
 
+import asyncio
 import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager
 
 import numpy as np
 import pytest
 
 from engineroom.client import (
+    AsyncClient,
     BadInput,
     Client,
     DeadlineExceeded,
@@ -23,7 +25,6 @@ from engineroom.client import (
 )
 from engineroom.client.budget import SPARE
 from engineroom.client.hedge import ENOUGH, REMEMBERED, Latencies
-from engineroom.serve.server import ServerOptions, running
 
 M = ModelMetadata("m", (TensorMetadata("x", "FP32", (1,)),), (TensorMetadata("y", "FP32", (1,)),))
 SOON = RetryPolicy(hedge=HedgePolicy(after_s=0.02))
@@ -185,14 +186,6 @@ def test_an_impossible_hedge_is_refused(given, message):
         HedgePolicy(**given)
 
 
-@pytest.fixture(scope="module")
-def pair(publish_tiny, tmp_path_factory):
-    repository = tmp_path_factory.mktemp("pair")
-    publish_tiny(repository, on_cpu=True)
-    with ExitStack() as stack:
-        yield [stack.enter_context(running(ServerOptions(repository, drain_s=0))) for _ in range(2)]
-
-
 @contextmanager
 def stopped(server):
     """A server whose port takes connections, and which answers nothing."""
@@ -208,14 +201,14 @@ def urls(pair, protocol):
 
 
 X = np.arange(8, dtype=np.float32).reshape(1, 8)
+POLICIES = [
+    pytest.param(RetryPolicy(hedge=HedgePolicy(after_s=0.2)), id="hedged"),
+    pytest.param(RetryPolicy(attempt_s=0.5), id="an attempt has its own limit"),
+]
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
-@pytest.mark.parametrize(
-    "policy",
-    [RetryPolicy(hedge=HedgePolicy(after_s=0.2)), RetryPolicy(attempt_s=0.5)],
-    ids=["hedged", "an attempt has its own limit"],
-)
+@pytest.mark.parametrize("policy", POLICIES)
 def test_a_server_that_hangs_keeps_no_call_from_its_answer(pair, protocol, policy):
     with Client(urls(pair, protocol), retry=policy) as client:
         for _ in range(20):
@@ -223,6 +216,25 @@ def test_a_server_that_hangs_keeps_no_call_from_its_answer(pair, protocol, polic
         with stopped(pair[0]):
             for _ in range(8):
                 np.testing.assert_array_equal(client.infer("tiny", x=X, timeout_s=20)["y"], 2 * X)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_nor_in_an_event_loop(pair, policy):
+    async def ask():
+        async with AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(AsyncClient(urls(pair, protocol), retry=policy))
+                for protocol in ("grpc", "http")
+            ]
+            for client in clients:
+                await asyncio.gather(*[client.infer("tiny", x=X) for _ in range(8)])
+            with stopped(pair[0]):
+                calls = [client.infer("tiny", x=X, timeout_s=20) for client in clients for _ in range(4)]
+                for answer in await asyncio.gather(*calls):
+                    np.testing.assert_array_equal(answer["y"], 2 * X)
+            assert [in_flight(client) for client in clients] == [[0, 0]] * 2
+
+    asyncio.run(ask())
 
 
 def test_without_either_a_hung_server_costs_the_whole_deadline(pair):

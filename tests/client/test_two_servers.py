@@ -1,5 +1,6 @@
 """Two real Tritons, one of which is killed under load and comes back: callers get their answers all the time."""
 
+import asyncio
 import threading
 import time
 import urllib.request
@@ -8,7 +9,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from engineroom.client import CallError, Client, ServerUnavailable
+from engineroom.client import AsyncClient, CallError, Client, ServerUnavailable
 from engineroom.serve.server import ServerOptions, running
 
 CALLERS = 6
@@ -17,14 +18,16 @@ X = np.arange(8, dtype=np.float32).reshape(1, 8)
 
 
 class Load:
-    """Callers in a closed loop on one client, until they are told to stop."""
+    """Callers in a closed loop on one client of each kind, until they are told to stop."""
 
-    def __init__(self, client):
-        self.client = client
-        self.answered = 0
+    def __init__(self, urls):
+        self.urls = urls
+        self.client = Client(urls)
+        self.answered = self.answered_in_loop = 0
         self.failures = []
         self.stopped = threading.Event()
         self.threads = [threading.Thread(target=self.call) for _ in range(CALLERS)]
+        self.threads.append(threading.Thread(target=lambda: asyncio.run(self.call_in_loop())))
 
     def call(self):
         while not self.stopped.is_set():
@@ -36,6 +39,20 @@ class Load:
                 self.failures.append(error)
             time.sleep(0.002)
 
+    async def call_in_loop(self):
+        async with AsyncClient(self.urls) as client:
+            await asyncio.gather(*[self.call_asynchronously(client) for _ in range(CALLERS)])
+
+    async def call_asynchronously(self, client):
+        while not self.stopped.is_set():
+            try:
+                answer = await client.infer("tiny", x=X, timeout_s=TIMEOUT_S)
+                assert np.array_equal(answer["y"], 2 * X)
+                self.answered_in_loop += 1
+            except (CallError, AssertionError) as error:
+                self.failures.append(error)
+            await asyncio.sleep(0.002)
+
     def __enter__(self):
         for thread in self.threads:
             thread.start()
@@ -45,6 +62,7 @@ class Load:
         self.stopped.set()
         for thread in self.threads:
             thread.join()
+        self.client.close()
 
 
 class Pair:
@@ -99,15 +117,18 @@ def pair(repository):
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
 def test_no_call_fails_while_one_server_is_killed_and_comes_back(pair, protocol):
-    with Client([f"{protocol}://{getattr(server, protocol)}" for server in pair.servers]) as client:
-        with Load(client) as load:
-            for which in (0, 1):
-                time.sleep(0.5)
-                pair.kill(which)
-                pair.restart(which)
-                pair.wait_until_asked(which)
-        assert load.failures == []
-        assert load.answered > 200
+    urls = [f"{protocol}://{getattr(server, protocol)}" for server in pair.servers]
+    with Load(urls) as load:
+        for which in (0, 1):
+            time.sleep(0.5)
+            pair.kill(which)
+            pair.restart(which)
+            pair.wait_until_asked(which)
+    assert load.failures == []
+    assert load.answered > 100
+    assert load.answered_in_loop > 100
+    with Client(urls) as client:
+        client.metadata("tiny")
         pair.kill(0)
         pair.kill(1)
         start = time.monotonic()
@@ -117,7 +138,7 @@ def test_no_call_fails_while_one_server_is_killed_and_comes_back(pair, protocol)
 
 
 def test_a_server_that_ends_in_order_loses_no_call(pair):
-    with Client([f"grpc://{server.grpc}" for server in pair.servers]) as client, Load(client) as load:
+    with Load([f"grpc://{server.grpc}" for server in pair.servers]) as load:
         time.sleep(0.5)
         pair.servers[0].process.terminate()
         pair.servers[0].process.wait(timeout=30)
