@@ -31,7 +31,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pip
 	@$(BIN)/python -m pip install --quiet -c constraints.txt $(TORCH)
 	@echo "installing engineroom and what it builds, measures and is tested with"
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[compile,rtx,perf,mlflow,stores,models,dev]"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[compile,rtx,perf,infer,mlflow,stores,models,dev]"
 	@touch $@
 
 build: install ## compile the models into model_repository/ (quick when nothing changed)

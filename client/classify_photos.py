@@ -9,15 +9,12 @@ from typing import Any
 import click
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
 from records import FORMS, Record, print_records, write_records
 from rich.console import Console
 from rich.progress import track
 
-from engineroom.client import CallError, Client, ModelMetadata
-
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""What is taken from folders; a file that is named is always tried."""
+from engineroom.client import BadInput, CallError, Client, ModelMetadata
+from engineroom.infer.images import SUFFIXES, images_in, pixels_from_image
 
 
 @dataclass(frozen=True)
@@ -43,41 +40,6 @@ class Options:
     crop: float
     form: str
     output: Path | None
-
-
-def photos_in(paths: Sequence[Path]) -> list[Path]:
-    """Image files: those named, and those in named folders and below, each once."""
-    found: list[Path] = []
-    for path in paths:
-        inside = (
-            sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
-        )
-        found += [file for file in inside if file.is_file()]
-    return list(dict.fromkeys(found))
-
-
-def pixels_from_photo(path: Path, side: int, crop: float = 1.0) -> npt.NDArray[np.uint8]:
-    """Read a photo: upright, RGB, the central square of it, bicubic.
-
-    The whole square is what the recipe's samples show, so what parity was proven on. EfficientNet's authors evaluate
-    on less of it, side / (side + 32) or 0.875 at 224 pixels (`CROP_PADDING` in their preprocessing.py,
-    github.com/tensorflow/tpu, models/official/efficientnet), which loses what stands near the edges.
-
-    Args:
-        path: An image file.
-        side: Width and height wanted, in pixels.
-        crop: Share of the central square that is kept, by its edge.
-
-    Returns:
-        uint8 (side, side, 3).
-
-    Raises:
-        OSError, ValueError, SyntaxError, Image.DecompressionBombError: Pillow cannot read it.
-    """
-    with Image.open(path) as image:
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-    size = (side, side)
-    return np.asarray(ImageOps.fit(upright, size, Image.Resampling.BICUBIC, bleed=(1 - crop) / 2))
 
 
 def classify(client: Client, photos: Sequence[Path], options: Options) -> tuple[list[Record], list[str]]:
@@ -119,9 +81,9 @@ def _read(photos: Sequence[Path], side: int, crop: float) -> tuple[dict[Path, np
     pixels, unread = {}, []
     for path in photos:
         try:
-            pixels[path] = pixels_from_photo(path, side, crop)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            unread.append(f"{path}: cannot be read as an image ({error})")
+            pixels[path] = pixels_from_image(path, (side, side), crop)
+        except BadInput as error:
+            unread.append(str(error))
     return pixels, unread
 
 
@@ -162,7 +124,7 @@ def main(**given: Any) -> None:
     a photo could not be read (the others are answered nevertheless); 2 for wrong usage.
     """
     options = Options(**given)
-    photos = photos_in(options.paths)
+    photos = images_in(options.paths)
     if not photos:
         raise click.ClickException(f"no photos in {', '.join(map(str, options.paths))} ({' '.join(sorted(SUFFIXES))}).")
     try:

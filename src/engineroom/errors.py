@@ -34,6 +34,7 @@ it without a traceback and exits with 1.
     │   ├── DeadlineExceeded     the answer did not come in time
     │   └── InferenceFailed      the server answered with an error of its own
     │       └── Rejected         its queue is full, or kept the request too long
+    ├── InferError               rows of files could not all be answered, or their answers not be kept
     └── LoadError                a measurement could not be made
         ├── ToolMissing          perf_analyzer or Locust is not usable here
         ├── GeneratorLimited     the load generator was the limit: the figures would be its own
@@ -190,6 +191,10 @@ class Rejected(InferenceFailed):
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class InferError(EngineRoomError):
+    """Rows of files could not all be answered, or their answers not be kept."""
 
 
 class LoadError(EngineRoomError):

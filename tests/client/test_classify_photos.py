@@ -54,7 +54,7 @@ def stripes(tmp_path):
 
 
 def test_the_central_square_is_taken(photos, stripes):
-    pixels = photos.pixels_from_photo(stripes, 8)
+    pixels = photos.pixels_from_image(stripes, (8, 8))
     assert pixels.shape == (8, 8, 3)
     assert pixels.dtype == np.uint8
     assert (inner(pixels) == RED).all()
@@ -65,8 +65,8 @@ def test_less_of_the_square_can_be_taken(photos, tmp_path):
     picture[:, :] = BLUE
     picture[16:48, 16:48] = RED
     Image.fromarray(picture).save(tmp_path / "square.png")
-    assert not (inner(photos.pixels_from_photo(tmp_path / "square.png", 8)) == RED).all()
-    assert (inner(photos.pixels_from_photo(tmp_path / "square.png", 8, crop=0.5)) == RED).all()
+    assert not (inner(photos.pixels_from_image(tmp_path / "square.png", (8, 8))) == RED).all()
+    assert (inner(photos.pixels_from_image(tmp_path / "square.png", (8, 8), crop=0.5)) == RED).all()
 
 
 def test_a_photo_is_turned_upright(photos, tmp_path):
@@ -76,7 +76,7 @@ def test_a_photo_is_turned_upright(photos, tmp_path):
     exif = image.getexif()
     exif[0x0112] = 3  # held upside down
     image.save(tmp_path / "turned.png", exif=exif)
-    pixels = photos.pixels_from_photo(tmp_path / "turned.png", 8)
+    pixels = photos.pixels_from_image(tmp_path / "turned.png", (8, 8))
     assert (pixels[:3] == GREEN).all()
     assert (pixels[-3:] == RED).all()
 
@@ -84,7 +84,7 @@ def test_a_photo_is_turned_upright(photos, tmp_path):
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "LA", "1", "CMYK"])
 def test_every_kind_of_image_becomes_rgb(photos, tmp_path, mode):
     Image.new("RGB", (20, 20), (255, 255, 255)).convert(mode).save(tmp_path / "white.tif")
-    pixels = photos.pixels_from_photo(tmp_path / "white.tif", 8)
+    pixels = photos.pixels_from_image(tmp_path / "white.tif", (8, 8))
     assert pixels.shape == (8, 8, 3)
     assert (pixels == 255).all()
 
@@ -94,7 +94,7 @@ def test_folders_are_searched_and_nothing_is_taken_twice(photos, tmp_path):
     (tmp_path / "folder.png").mkdir()
     for name in ("b.JPG", "a.png", "deep/c.webp", "notes.txt"):
         (tmp_path / name).touch()
-    found = photos.photos_in([tmp_path, tmp_path / "a.png", tmp_path / "notes.txt"])
+    found = photos.images_in([tmp_path, tmp_path / "a.png", tmp_path / "notes.txt"])
     assert [str(path.relative_to(tmp_path)) for path in found] == ["a.png", "b.JPG", "deep/c.webp", "notes.txt"]
 
 

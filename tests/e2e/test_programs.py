@@ -64,7 +64,7 @@ def test_the_probabilities_are_those_of_the_pytorch_module(url, photos, monkeypa
 
     monkeypatch.syspath_prepend(str(ROOT / "client"))
     monkeypatch.syspath_prepend(str(ROOT / "build"))
-    pixels = [importlib.import_module("classify_photos").pixels_from_photo(photo, 224) for photo in photos]
+    pixels = [importlib.import_module("classify_photos").pixels_from_image(photo, (224, 224)) for photo in photos]
     with torch.no_grad():
         expected = importlib.import_module("efficientnet_lite0").module()(torch.from_numpy(np.stack(pixels)))
     best, index = expected.max(dim=1)

@@ -19,6 +19,8 @@ HEAVY = (
     "onnxruntime",
     "onnxscript",
     "openvino",
+    "PIL",
+    "pyarrow",
     "scipy",
     "sklearn",
     "tensorrt",

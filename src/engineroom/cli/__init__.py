@@ -55,6 +55,7 @@ class LazyGroup(click.Group):
         "store": ("engineroom.cli.store:store", "Say what was pushed to a store; check that it is whole."),
         "server": ("engineroom.cli.server:server", "Install the embedded Triton, or say where it is."),
         "serve": ("engineroom.cli.serve:serve", "Start Triton on the model repository."),
+        "infer": ("engineroom.cli.infer:infer", "Ask a model about every row of files."),
         "load": ("engineroom.cli.load:load", "Measure a running server."),
         "doctor": ("engineroom.cli.doctor:doctor", "Say what works on this machine, and how to mend the rest."),
     },

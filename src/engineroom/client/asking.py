@@ -56,6 +56,12 @@ class Asking:
                 raise await self._not_found(model, error) from error
         return known
 
+    async def loaded(self, timeout_s: float) -> tuple[tuple[str, str], ...]:
+        """Name and version of every model that can answer."""
+        self._check_open()
+        with within(timeout_s):
+            return await self.servers.loaded()
+
     async def infer(self, question: Question, timeout_s: float) -> Arrays:
         """Answer a question."""
         with self.in_time(question.model, timeout_s):

@@ -70,6 +70,10 @@ class AsyncClient:
         """As `Client.metadata`."""
         return await self._asking.metadata(model, version, self.timeout_s)
 
+    async def loaded(self) -> tuple[tuple[str, str], ...]:
+        """As `Client.loaded`."""
+        return await self._asking.loaded(self.timeout_s)
+
     async def infer(
         self,
         model: str,

@@ -84,6 +84,14 @@ class Client(Several):
         """
         return finished(self._asking.metadata(model, version, self.timeout_s))
 
+    def loaded(self) -> tuple[tuple[str, str], ...]:
+        """Name and version of every model that can answer.
+
+        Raises:
+            CallError: Nobody answers, or the list is a restricted API.
+        """
+        return finished(self._asking.loaded(self.timeout_s))
+
     def infer(
         self,
         model: str,

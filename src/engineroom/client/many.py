@@ -1,20 +1,19 @@
 """Any number of calls, several of them in flight: `Client.infer_many`."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from engineroom.client.transport import Arrays
 from engineroom.errors import BadInput, CallError
 
 WINDOW = 16
 """Items in flight: enough to fill the batches of a model and to keep its instances busy."""
 
-Outcome = Arrays | CallError
-"""What became of one item."""
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,7 @@ class Many:
             raise BadInput(f"infer_many: errors is '{self.errors}', give 'raise' or 'yield'.")
 
 
-def answers_to(
-    ask: Callable[[Mapping[str, Any]], Arrays], items: Iterable[Mapping[str, Any]], many: Many
-) -> Iterator[Any]:
+def answers_to(ask: Callable[[Item], Answer], items: Iterable[Item], many: Many) -> Iterator[Any]:
     """Ask about every item, in threads of its own.
 
     Args:
@@ -72,7 +69,7 @@ def answers_to(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _outcome(ask: Callable[[Mapping[str, Any]], Arrays], item: Mapping[str, Any]) -> Outcome:
+def _outcome(ask: Callable[[Item], Answer], item: Item) -> Answer | CallError:
     try:
         return ask(item)
     except CallError as error:
@@ -82,9 +79,9 @@ def _outcome(ask: Callable[[Mapping[str, Any]], Arrays], item: Mapping[str, Any]
 class _Ordered:
     """Items in flight, given back in their order."""
 
-    def __init__(self, submit: Callable[[Mapping[str, Any]], "Future[Outcome]"]) -> None:
+    def __init__(self, submit: Callable[[Any], "Future[Any]"]) -> None:
         self._submit = submit
-        self._waiting: deque[tuple[int, Future[Outcome]]] = deque()
+        self._waiting: deque[tuple[int, Future[Any]]] = deque()
         self._count = 0
 
     def __len__(self) -> int:
@@ -95,12 +92,12 @@ class _Ordered:
         """Whether `pop` would not wait."""
         return bool(self._waiting) and self._waiting[0][1].done()
 
-    def push(self, item: Mapping[str, Any]) -> None:
+    def push(self, item: Any) -> None:
         """Ask."""
         self._waiting.append((self._count, self._submit(item)))
         self._count += 1
 
-    def pop(self) -> tuple[int, Outcome]:
+    def pop(self) -> tuple[int, Any]:
         """The next answer, waited for."""
         index, future = self._waiting.popleft()
         return index, future.result()
@@ -109,9 +106,9 @@ class _Ordered:
 class _AsTheyCome:
     """Items in flight, given back as they are answered."""
 
-    def __init__(self, submit: Callable[[Mapping[str, Any]], "Future[Outcome]"]) -> None:
+    def __init__(self, submit: Callable[[Any], "Future[Any]"]) -> None:
         self._submit = submit
-        self._answered: SimpleQueue[tuple[int, Future[Outcome]]] = SimpleQueue()
+        self._answered: SimpleQueue[tuple[int, Future[Any]]] = SimpleQueue()
         self._waiting = 0
         self._count = 0
 
@@ -123,22 +120,20 @@ class _AsTheyCome:
         """Whether `pop` would not wait."""
         return not self._answered.empty()
 
-    def push(self, item: Mapping[str, Any]) -> None:
+    def push(self, item: Any) -> None:
         """Ask."""
         index, self._count = self._count, self._count + 1
         self._waiting += 1
         self._submit(item).add_done_callback(lambda future: self._answered.put((index, future)))
 
-    def pop(self) -> tuple[int, Outcome]:
+    def pop(self) -> tuple[int, Any]:
         """The next answer, waited for."""
         index, future = self._answered.get()
         self._waiting -= 1
         return index, future.result()
 
 
-def _through(
-    window: _Ordered | _AsTheyCome, items: Iterator[Mapping[str, Any]], most: int
-) -> Iterator[tuple[int, Outcome]]:
+def _through(window: _Ordered | _AsTheyCome, items: Iterator[Any], most: int) -> Iterator[tuple[int, Any]]:
     """Keep the window full: an answer that is there does not wait for a slow iterable, but for one item of it."""
     for item in items:
         window.push(item)
