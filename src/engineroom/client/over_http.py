@@ -175,7 +175,7 @@ class HttpTransport:
         headers = {**self._where.headers, **({HEADER_LENGTH: str(length)} if length else {})}
         quick_s = min(self._where.connect_timeout_s, left_s())
         whole_s = quick_s if timeout_s is None else timeout_s
-        if whole_s <= 0:
+        if min(quick_s, whole_s) <= 0:
             raise DeadlineExceeded("no time left")
         limit = urllib3.Timeout(connect=min(quick_s, whole_s), total=whole_s)
         try:

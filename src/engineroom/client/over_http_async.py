@@ -128,7 +128,7 @@ class AsyncHttpTransport:
 
         quick_s = min(self._where.connect_timeout_s, left_s())
         whole_s = quick_s if timeout_s is None else timeout_s
-        if whole_s <= 0:
+        if min(quick_s, whole_s) <= 0:
             raise DeadlineExceeded("no time left")
         limit = aiohttp.ClientTimeout(total=whole_s, sock_connect=min(quick_s, whole_s))
         try:
