@@ -17,10 +17,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install build server serve demo test lint format bench clean
+.PHONY: help install build server serve demo test lint format bench bench-peers clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## make the environment, with the versions in constraints.txt
 
@@ -66,6 +66,9 @@ format: install ## put the code into the house's form
 
 bench: build server ## figures with their conditions; takes minutes, wants a quiet machine
 	@$(BIN)/python perf/bench.py
+
+bench-peers: build server ## our server beside seven others; 20 minutes, wants a quiet machine
+	@$(BIN)/python perf/side_by_side.py
 
 clean: ## remove the environment, work files and published versions (never recipes or configurations)
 	rm -rf $(VENV) .engineroom out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
