@@ -67,6 +67,15 @@ def test_what_is_finished_is_not_asked_again(infer, transport, file_of, numbers,
     assert whole(output)
 
 
+def test_a_kill_after_the_last_step_leaves_nothing_for_ever(infer, file_of, numbers, tmp_path):
+    source, output = file_of("x.csv", numbers(9)), tmp_path / "y.csv"
+    infer(output, source)
+    parts_folder(output).mkdir()
+    (parts_folder(output) / "000000000000-000000000009.npz").write_bytes(b"not removed yet")
+    assert infer(output, source).answered == 9
+    assert whole(output)
+
+
 @pytest.mark.usefixtures("small_parts")
 def test_rows_that_failed_are_asked_again_and_no_others(infer, transport, file_of, tmp_path):
     x = np.ones((40, 2), np.float32)

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -145,6 +146,7 @@ def infer_files(client: Client, job: Job, on_progress: Progress = lambda _, __: 
     with _alone(output):
         before = job.begun()
         if before and before.complete and output.exists():
+            shutil.rmtree(parts_folder(output), ignore_errors=True)  # a kill may have left them behind
             on_progress(before.rows, 0)
             return before
         job.record.save(output)
