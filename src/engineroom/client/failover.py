@@ -9,7 +9,7 @@ from typing import TypeVar
 from engineroom.client.async_transport import AsyncTransport, Blocking
 from engineroom.client.budget import RetryBudget
 from engineroom.client.course import Course
-from engineroom.client.deadline import left_s, within
+from engineroom.client.deadline import left_s
 from engineroom.client.endpoints import Endpoints
 from engineroom.client.hedge import Latencies
 from engineroom.client.metadata import ModelMetadata
@@ -67,13 +67,12 @@ class Failover:
         return await self._survive(lambda transport: transport.loaded())
 
     async def infer(self, request: Request) -> Arrays:
-        """Answer one request."""
+        """Answer one request, within the deadline around this call."""
         late_s = self._late_s(request)
         start = time.monotonic()
-        with within(request.timeout_s):
-            answer = await self._survive(
-                lambda transport: transport.infer(replace(request, timeout_s=left_s())), request.idempotent, late_s
-            )
+        answer = await self._survive(
+            lambda transport: transport.infer(replace(request, timeout_s=left_s())), request.idempotent, late_s
+        )
         if self._policy.hedge:
             self._latencies.add(request.model, time.monotonic() - start)
         return answer
