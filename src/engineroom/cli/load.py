@@ -6,9 +6,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engineroom.cli.load_report import report
-from engineroom.cli.measuring import ABOVE_0, FILE, Wanted, command_line, finish, measuring, with_samples
+from engineroom.cli.measuring import (
+    ABOVE_0,
+    FILE,
+    SHARE,
+    Wanted,
+    command_line,
+    finish,
+    measuring,
+    promise_of,
+    with_samples,
+)
 from engineroom.cli.open_load import compare, sweep
 from engineroom.cli.open_load import run as open_loop
+from engineroom.load.locust_shapes import FORMS
 from engineroom.load.thresholds import Thresholds
 from engineroom.project import Project
 
@@ -99,15 +110,20 @@ def install_perf_analyzer(as_json: bool) -> None:
 @measuring
 @click.option("--users", type=click.IntRange(1), default=8, show_default=True, help="Closed loops.")
 @click.option("--seconds", type=click.IntRange(1), default=10, show_default=True, help="Time to measure.")
+@click.option("--shape", default="", help=f"Instead of --users and --seconds: {FORMS}.")
+@click.option("--slo-ms", type=ABOVE_0, help="Latency that goodput is counted against. [default: the recipe's]")
 @click.option("--timeout-s", type=ABOVE_0, default=30.0, show_default=True, help="Longest wait for an answer.")
-@click.option("--max-failure-ratio", type=click.FloatRange(0, 1), default=0.0, show_default=True)
+@click.option("--max-failure-ratio", type=SHARE, default=0.0, show_default=True, help="Exit with 1 above.")
+@click.option("--min-goodput-ratio", type=SHARE, help="Exit with 1 where fewer answers keep the SLO.")
 @click.option("--picture", type=FILE, help="Draw the distribution of the latencies into a PNG file.")
 def locust(name: str, as_json: bool, output: Path | None, picture: Path | None, **given: Any) -> None:
     """Measure model NAME with the project's perf/locustfile.py: golden inputs, every answer compared."""
     from engineroom.load.locust_run import LocustRun, measure_with_locust
     from engineroom.load.served import address_from_options
 
-    limits = Thresholds(given.pop("max_p95_ms"), given.pop("max_p99_ms"), given.pop("max_failure_ratio"))
+    names = ("max_p95_ms", "max_p99_ms", "max_failure_ratio", "min_goodput_ratio")
+    limits = Thresholds(*(given.pop(limit) for limit in names))
+    given["slo_ms"] = given["slo_ms"] or promise_of(name)
     run = LocustRun(address_from_options(given.pop("url"), given.pop("protocol")), name, **given)
     result, samples = measure_with_locust(run, Project.find(), command_line())
     if output:

@@ -11,6 +11,7 @@ import click
 from engineroom.load.result import LoadResult, json_from_results, results_to_file
 from engineroom.load.table import text_from_results
 from engineroom.load.thresholds import Thresholds
+from engineroom.project import Project
 
 if TYPE_CHECKING:
     from engineroom.load.samples import Samples
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 PROTOCOL = click.Choice(["grpc", "http"])
 FILE = click.Path(path_type=Path, dir_okay=False)
 ABOVE_0 = click.FloatRange(min=0, min_open=True)
+SHARE = click.FloatRange(0, 1)
 
 
 @dataclass(frozen=True)
@@ -85,3 +87,13 @@ def finish(results: tuple[LoadResult, ...], wanted: Wanted) -> None:
         results_to_file(results, wanted.output)
     click.echo(json_from_results(results) if wanted.as_json else text_from_results(results), nl=False)
     wanted.thresholds.check(results)
+
+
+def promise_of(name: str) -> float:
+    """The latency, in ms, that a model's recipe promises; the usual one where it says none."""
+    from engineroom.cli.operating import recipe_of
+    from engineroom.recipe import SLO
+    from engineroom.repository.layout import ModelFolder
+
+    recipe = recipe_of(ModelFolder(Project.find().repository / name))
+    return (recipe.slo if recipe else SLO()).p99_ms

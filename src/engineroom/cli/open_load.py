@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engineroom.cli.measuring import ABOVE_0, FILE, Wanted, asking, command_line, finish, measuring, with_samples
+from engineroom.cli.measuring import (
+    ABOVE_0,
+    FILE,
+    SHARE,
+    Wanted,
+    asking,
+    command_line,
+    finish,
+    measuring,
+    promise_of,
+    with_samples,
+)
 from engineroom.errors import GeneratorLimited, ThresholdMissed
 from engineroom.load.result import LoadResult
 from engineroom.load.thresholds import Thresholds
@@ -18,9 +29,8 @@ if TYPE_CHECKING:
     from engineroom.load.samples import Samples
     from engineroom.load.schedule import Schedule
 
-RATE_OF_A_WORKER = 500
+RATE_OF_A_WORKER = 2000
 """Requests per second that one process is given unless `--workers` says otherwise: it keeps its times with ease."""
-SHARE = click.FloatRange(0, 1)
 
 
 @click.command()
@@ -48,7 +58,7 @@ def run(name: str, publish_anyway: bool, **given: Any) -> None:
         given["max_p95_ms"], given["max_p99_ms"], given["max_failure_ratio"], given["min_goodput_ratio"]
     )
     wanted = Wanted(limits, given["as_json"], given["output"], given["picture"])
-    slo_ms = given["slo_ms"] or _promise(name)
+    slo_ms = given["slo_ms"] or promise_of(name)
     result, samples = _measured(_run(name, given), slo_ms, publish_anyway)
     if wanted.output:
         result = with_samples(result, samples, wanted.output)
@@ -79,7 +89,7 @@ def sweep(name: str, as_json: bool, output: Path | None, publish_anyway: bool, *
     """
     from engineroom.load.sweep import Climb, climbed, highest_kept
 
-    slo_ms, least = given.pop("slo_ms") or _promise(name), given["min_goodput_ratio"]
+    slo_ms, least = given.pop("slo_ms") or promise_of(name), given["min_goodput_ratio"]
     rates = Climb(given.pop("start"), given.pop("factor"), given.pop("most"))
 
     def measure(rate: float) -> LoadResult:
@@ -191,12 +201,3 @@ def _schedule(given: dict[str, Any]) -> "Schedule":
     if even:
         return schedule.constant(rate, given["seconds"])
     return schedule.poisson(rate, given["seconds"], given["seed"])
-
-
-def _promise(name: str) -> float:
-    from engineroom.cli.operating import recipe_of
-    from engineroom.recipe import SLO
-    from engineroom.repository.layout import ModelFolder
-
-    recipe = recipe_of(ModelFolder(Project.find().repository / name))
-    return (recipe.slo if recipe else SLO()).p99_ms

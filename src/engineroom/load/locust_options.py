@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engineroom.errors import BadInput
+from engineroom.load.locust_goodput import number_from_option, show_on_page, text_of_number
+from engineroom.load.locust_shapes import FORMS
 from engineroom.load.thresholds import Thresholds
 
 
@@ -19,6 +21,8 @@ class SuiteOptions:
         timeout_s: Longest wait for an answer; what takes longer is a failure.
         thresholds: What decides the exit status.
         result: File for the result; None writes none.
+        slo_ms: Latency that goodput is counted against; None where there is none.
+        shape: How the number of users changes; empty where it does not.
     """
 
     host: str
@@ -27,6 +31,8 @@ class SuiteOptions:
     timeout_s: float
     thresholds: Thresholds
     result: Path | None
+    slo_ms: float | None = None
+    shape: str = ""
 
 
 ALONE = "this suite keeps every sample in one process. Leave --master, --worker and --processes out."
@@ -39,10 +45,17 @@ def add_options(parser: ArgumentParser) -> None:
     group.add_argument("--model", default="", help="Model to ask, as it is called on the server.")
     group.add_argument("--batch", type=int, default=1, help="Rows of one request.")
     group.add_argument("--timeout-s", type=float, default=30.0, help="Longest wait for an answer, in seconds.")
-    group.add_argument("--max-p95-ms", type=float, help="Exit with 1 where the 95th percentile is above.")
-    group.add_argument("--max-p99-ms", type=float, help="Exit with 1 where the 99th percentile is above.")
+    group.add_argument(
+        "--max-p95-ms", type=text_of_number, default="", help="Exit with 1 where the 95th percentile is above."
+    )
+    group.add_argument(
+        "--max-p99-ms", type=text_of_number, default="", help="Exit with 1 where the 99th percentile is above."
+    )
     group.add_argument("--max-failure-ratio", type=float, default=0.0, help="Exit with 1 where more requests fail.")
     group.add_argument("--result", default="", help="JSON file for the result; the samples go beside it.")
+    show_on_page(group)
+    # Locust asks for a shape before it reads the form.
+    group.add_argument("--shape", default="", help=f"Instead of --users: {FORMS}.")
 
 
 def options_from_locust(parsed: Namespace, host: str | None) -> SuiteOptions:
@@ -53,7 +66,7 @@ def options_from_locust(parsed: Namespace, host: str | None) -> SuiteOptions:
         host: Locust's `environment.host`.
 
     Raises:
-        BadInput: The model or the host is missing.
+        BadInput: The model or the host is missing, or a limit is no number.
     """
     if not parsed.model:
         raise BadInput("no model is named. Say --model NAME, as in: locust -f perf/locustfile.py --model digits")
@@ -64,8 +77,15 @@ def options_from_locust(parsed: Namespace, host: str | None) -> SuiteOptions:
         model=parsed.model,
         batch=parsed.batch,
         timeout_s=parsed.timeout_s,
-        thresholds=Thresholds(parsed.max_p95_ms, parsed.max_p99_ms, parsed.max_failure_ratio),
+        thresholds=Thresholds(
+            number_from_option(parsed.max_p95_ms, "--max-p95-ms"),
+            number_from_option(parsed.max_p99_ms, "--max-p99-ms"),
+            parsed.max_failure_ratio,
+            number_from_option(parsed.min_goodput_ratio, "--min-goodput-ratio"),
+        ),
         result=Path(parsed.result) if parsed.result else None,
+        slo_ms=number_from_option(parsed.slo_ms, "--slo-ms"),
+        shape=parsed.shape,
     )
 
 

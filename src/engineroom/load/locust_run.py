@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engineroom.client.transport import Address
 from engineroom.errors import BadInput, LoadError, ToolMissing
+from engineroom.load.locust_shapes import stages_from_text
 from engineroom.load.result import LoadResult, results_from_file
 from engineroom.load.samples import Samples, samples_beside, samples_from_file
 from engineroom.project import Project
@@ -29,6 +30,8 @@ class LocustRun:
         seconds: Time to measure.
         batch: Rows of one request.
         timeout_s: Longest wait for an answer.
+        slo_ms: Latency that goodput is counted against; None counts none.
+        shape: Instead of users and seconds, how their number changes: see `stages_from_text`.
     """
 
     address: Address
@@ -37,13 +40,24 @@ class LocustRun:
     seconds: int = 10
     batch: int = 1
     timeout_s: float = 30.0
+    slo_ms: float | None = None
+    shape: str = ""
 
     def __post_init__(self) -> None:
+        if self.shape:
+            stages_from_text(self.shape)
         if self.users < 1 or self.seconds < 1 or self.timeout_s <= 0:
             raise BadInput(
                 f"{self.model}: {self.users} users for {self.seconds} s, waiting {self.timeout_s:g} s for an answer: "
                 "each must be above 0."
             )
+
+    @property
+    def longest_s(self) -> float:
+        """Time after which it is given up."""
+        stages = stages_from_text(self.shape) if self.shape else ()
+        seconds = sum(stage.seconds for stage in stages) or self.seconds
+        return seconds + self.timeout_s + SLACK_S
 
     def options(self, result: Path) -> list[str]:
         """Locust's options. Judging is left to the caller, so no failure ratio is too high.
@@ -52,7 +66,12 @@ class LocustRun:
             result: File for the result.
         """
         options = ["--headless", "--only-summary", "--loglevel", "ERROR", "--host", self.address.url]
-        options += ["--users", str(self.users), "--spawn-rate", str(self.users), "--run-time", f"{self.seconds}s"]
+        if self.shape:
+            options += ["--shape", self.shape]
+        else:
+            options += ["--users", str(self.users), "--spawn-rate", str(self.users), "--run-time", f"{self.seconds}s"]
+        if self.slo_ms is not None:
+            options += ["--slo-ms", f"{self.slo_ms:g}"]
         options += ["--model", self.model, "--batch", str(self.batch), "--timeout-s", f"{self.timeout_s:g}"]
         return [*options, "--max-failure-ratio", "1", "--result", str(result)]
 
@@ -87,7 +106,7 @@ def measure_with_locust(run: LocustRun, project: Project, command: str) -> tuple
 
 
 def _run(command: list[str], run: LocustRun, project: Project) -> None:
-    longest_s = run.seconds + run.timeout_s + SLACK_S
+    longest_s = run.longest_s
     try:
         answer = subprocess.run(
             command,

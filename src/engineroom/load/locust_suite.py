@@ -1,4 +1,4 @@
-"""What stands behind `perf/locustfile.py`: preparing requests, keeping every sample, judging at the end."""
+"""What stands behind `perf/locustfile.py`: Locust's events lead from preparing requests to judging at the end."""
 
 import inspect
 import itertools
@@ -7,70 +7,23 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import click
 
 from engineroom.errors import BadInput, EngineRoomError, LoadError
-from engineroom.load.conditions import conditions_of_now
-from engineroom.load.locust_options import ALONE, SuiteOptions, add_options, options_from_locust
+from engineroom.load.locust_goodput import GoodputPlugin
+from engineroom.load.locust_options import ALONE, add_options, options_from_locust
+from engineroom.load.locust_result import Measured, Plan, plan_from_options, result_from_measured
+from engineroom.load.locust_shapes import locust_shape, stages_from_text
 from engineroom.load.locust_wire import Caller, FailedCall, connect
 from engineroom.load.outcome import Outcome
-from engineroom.load.prepared import Request, requests_from_golden
-from engineroom.load.result import LoadResult, Offered, results_to_file
-from engineroom.load.samples import Recorder, Samples, latency_from_samples, samples_beside, samples_to_file
-from engineroom.load.served import ServedModel, Spent, address_from_options, served_model, spent_where_told
+from engineroom.load.prepared import Request
+from engineroom.load.result import LoadResult
+from engineroom.load.served import spent_where_told
 from engineroom.load.table import text_from_results
 from engineroom.project import Project
-from engineroom.repository.golden import golden_from_repository
 from engineroom.repository.layout import Repository
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A run that is ready to begin.
-
-    Attributes:
-        options: What was asked for.
-        served: The model on its server.
-        requests: What users send, in turn.
-    """
-
-    options: SuiteOptions
-    served: ServedModel
-    requests: tuple[Request, ...]
-
-
-def plan_from_options(options: SuiteOptions, repository: Repository) -> Plan:
-    """Ask the server for the model and prepare requests from its golden inputs.
-
-    Raises:
-        EngineRoomError: The server or the model is not there, or the golden inputs are not what the model takes.
-    """
-    served = served_model(address_from_options(options.host, None), options.model)
-    served.check_batch(options.batch)
-    golden = golden_from_repository(repository, options.model, int(served.version))
-    return Plan(options, served, requests_from_golden(golden, served, options.batch))
-
-
-@dataclass
-class Measured:
-    """What a run has gathered so far.
-
-    Attributes:
-        recorder: Every request.
-        users: How many send.
-        begin_s: When the last user had been started, monotonic; infinite before.
-        end_s: When the users were told to stop, monotonic; infinite before.
-        spent: Triton's counters at the beginning.
-    """
-
-    recorder: Recorder = field(default_factory=Recorder)
-    users: int = 0
-    begin_s: float = float("inf")
-    end_s: float = float("inf")
-    spent: Spent | None = None
 
 
 class Suite:
@@ -86,6 +39,8 @@ class Suite:
         self.measured = Measured()
         self.result: LoadResult | None = None
         self.verdict: EngineRoomError | None = None
+        # What it counts stands in Locust's tables; the verdict is the result's.
+        GoodputPlugin().listen(events)
         events.init_command_line_parser.add_listener(add_options)
         events.init.add_listener(self._on_init)
         events.test_start.add_listener(self._on_test_start)
@@ -156,11 +111,14 @@ class Suite:
         options = environment.parsed_options
         if options is None or options.master or options.worker:
             _end(LoadError(ALONE))
-        elif environment.web_ui is None:
-            try:
+        try:
+            if options.shape:
+                environment.shape_class = locust_shape(stages_from_text(options.shape))
+                environment.shape_class.runner = environment.runner
+            if environment.web_ui is None:
                 self._prepare(environment)
-            except EngineRoomError as error:
-                _end(error)
+        except EngineRoomError as error:
+            _end(error)
 
     def _prepare(self, environment: Any) -> None:
         assert environment.parsed_options is not None, "checked when Locust started"  # noqa: S101
@@ -184,9 +142,10 @@ class Suite:
             # Locust inspects its own stack when it stops. The first look at one takes some 50 ms, during which no
             # greenlet runs: the last requests would carry them.
             inspect.stack()
-            self.measured.users = user_count
-            self.measured.spent = spent_where_told(self.plan.served)
-            self.measured.begin_s = time.perf_counter()
+            self.measured.users = max(self.measured.users, user_count)
+            if self.measured.begin_s == float("inf"):
+                self.measured.spent = spent_where_told(self.plan.served)
+                self.measured.begin_s = time.perf_counter()
 
     def _on_test_stopping(self, **_: Any) -> None:
         self.measured.end_s = time.perf_counter()
@@ -197,7 +156,7 @@ class Suite:
         try:
             if self.problem is not None:
                 raise self.problem
-            self.result = _result(self.plan, self.measured)
+            self.result = result_from_measured(self.plan, self.measured)
             self.plan.options.thresholds.check((self.result,))
         except EngineRoomError as error:
             self.verdict = error
@@ -220,48 +179,6 @@ class Suite:
         if self.verdict is not None:
             click.echo(f"error: {self.verdict}", err=True)
         self.result, self.verdict = None, None
-
-
-def _result(plan: Plan, measured: Measured) -> LoadResult:
-    """Sum a run up, and write it where it is wanted."""
-    samples = measured.recorder.samples().between(measured.begin_s, measured.end_s)
-    if not len(samples):
-        raise LoadError(
-            f"{plan.served.name}: the run ended before a request was measured. See above, or run for longer."
-        )
-    spent = spent_where_told(plan.served)
-    versions = {"locust": _locust_version(), "server": plan.served.server, plan.served.name: plan.served.version}
-    result = LoadResult(
-        tool="locust",
-        model=plan.served.name,
-        protocol=plan.served.address.scheme,
-        offered=Offered("users", measured.users),
-        duration_s=samples.last_end_s - measured.begin_s,
-        requests=len(samples),
-        failures=int(samples.failed.sum()),
-        rows_per_request=plan.options.batch,
-        latency=latency_from_samples(samples.latency_ms),
-        failed=samples.failed_by_kind,
-        conditions=conditions_of_now(" ".join(["locust", *sys.argv[1:]]), versions),
-        server=spent.since(measured.spent) if spent and measured.spent else None,
-    )
-    return _written(result, samples, plan.options)
-
-
-def _written(result: LoadResult, samples: Samples, options: SuiteOptions) -> LoadResult:
-    if options.result is None:
-        return result
-    beside = samples_beside(options.result)
-    samples_to_file(samples, beside)
-    result = replace(result, samples=beside.name)
-    results_to_file((result,), options.result)
-    return result
-
-
-def _locust_version() -> str:
-    from importlib.metadata import version
-
-    return version("locust")
 
 
 def _show_short_latencies() -> None:

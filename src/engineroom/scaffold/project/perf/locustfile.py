@@ -2,8 +2,10 @@
 
     locust -f perf/locustfile.py --host grpc://127.0.0.1:8001 --model waveforms --users 8
 
-opens Locust's page on port 8089; with `--headless --run-time 10s` it measures at once. `--max-p95-ms`,
-`--max-p99-ms` and `--max-failure-ratio` decide the exit status, `--result FILE` keeps the figures and every sample.
+opens Locust's page on port 8089; with `--headless --run-time 10s` it measures at once. `--host http://HOST:8000` asks
+over HTTP. `--slo-ms 50` counts goodput. `--shape steps:2:10,8:10`, `spikes:4:40:30:5:3` or `soak:8:3600` changes the
+number of users. `--max-p95-ms`, `--max-p99-ms`, `--max-failure-ratio` and `--min-goodput-ratio` decide the exit status,
+`--result FILE` keeps the figures and every request.
 Requests are a model's golden inputs, so every answer is known and compared: a wrong one is a failure.
 """
 
