@@ -289,3 +289,16 @@ def test_an_output_larger_than_the_configuration_says_travels_over_the_network(u
         assert np.array_equal(client.infer("wide", x=x, times=twice)["y"], np.tile(x, (1, 2)))
     with Client(url, retry=ONCE) as client:
         assert np.array_equal(client.infer("wide", x=x, times=twice)["y"], np.tile(x, (1, 2)))
+
+
+def test_a_server_that_takes_regions_and_does_not_use_them_is_understood(counting):
+    output = {"name": "y", "datatype": "FP32", "shape": [65536]}
+    counting.CONFIG = json.dumps(
+        {"name": "m", "input": [{"name": "x", "data_type": "TYPE_FP32", "dims": [65536]}],
+         "output": [{"name": "y", "data_type": "TYPE_FP32", "dims": [65536]}]}
+    ).encode()  # fmt: skip
+    counting.answer = (200, {}, json.dumps({"outputs": [{**output, "data": [7.0] * 65536}]}).encode())
+    with Client(counting.url, retry=ONCE) as client:
+        assert client.infer("m", x=rows(0, 1)[0])["y"].tolist() == [7.0] * 65536
+    sent = counting.bodies[-2]["outputs"][0]["parameters"]
+    assert sent["shared_memory_byte_size"] == 4 * 65536
