@@ -83,7 +83,7 @@ class Http2Connection(Reading):
         self._sending = Sending(block)
         self._fields = Fields()
         self._streams: dict[int, Stream] = {}
-        self._next, self._most, self._settled = 1, NUMBER, False
+        self._next, self._most, self._room, self._settled = 1, NUMBER, 0, False
         self._rest, self._unfinished, self._end_stream = b"", b"", 0
         self._received_bytes = 0
         self._transport: Any = None
@@ -91,7 +91,7 @@ class Http2Connection(Reading):
     @property
     def has_room(self) -> bool:
         """Whether it takes a request now."""
-        return self._settled and not self.gone and len(self._streams) < self._most and self._next < NUMBER
+        return len(self._streams) < self._room
 
     @property
     def is_done(self) -> bool:
@@ -100,9 +100,12 @@ class Http2Connection(Reading):
 
     def send(self, stream: Stream, message: bytes) -> None:
         """Gather a request; `flush` lets it go. Only where there is room."""
-        stream.number, self._next = self._next, self._next + 2
-        self._streams[stream.number] = stream
-        self._sending.request(stream.number, message)
+        number = stream.number = self._next
+        self._next = number + 2
+        if number > NUMBER - 2:
+            self._leave("its numbers for calls are used up")
+        self._streams[number] = stream
+        self._sending.request(number, message)
 
     def cancel(self, stream: Stream) -> None:
         """Wait for a stream no longer, and say so to the server."""
@@ -128,7 +131,7 @@ class Http2Connection(Reading):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everybody."""
-        self.gone = self.gone or str(exc or "the server closed the connection")
+        self._leave(str(exc or "the server closed the connection"))
         streams, self._streams = self._streams, {}
         for stream in streams.values():
             stream.on_lost(self.gone)
@@ -141,7 +144,7 @@ class Http2Connection(Reading):
         try:
             read = self._read(data)
         except (BrokenConnection, struct.error, IndexError) as error:
-            self.gone = f"no HTTP/2 as it should be: {error}"
+            self._leave(f"no HTTP/2 as it should be: {error}")
             self._transport.abort()
             return
         self._rest = data[read:]
@@ -203,11 +206,15 @@ class Http2Connection(Reading):
                 self._remove(number)
                 stream.on_end()
 
+    def _leave(self, reason: str) -> None:
+        """Take no more requests."""
+        self.gone, self._room = self.gone or reason, 0
+
     def _remove(self, number: int) -> Stream | None:
         stream = self._streams.pop(number, None)
         self._sending.forget(number)
         # With room again, whoever waits for it is let in.
-        if len(self._streams) == self._most - 1 or (self.gone and not self._streams):
+        if len(self._streams) == self._room - 1 or (self.gone and not self._streams):
             self._changed(self)
         return stream
 
@@ -224,6 +231,7 @@ class Http2Connection(Reading):
         self._sending.control(frame(Kind.SETTINGS, ACK, 0))
         self._sending.adapt(settings)
         self._settled = True
+        self._room = 0 if self.gone else self._most
         self._changed(self)
 
     def _on_ping(self, flags: int, _: int, payload: bytes) -> None:
@@ -232,7 +240,7 @@ class Http2Connection(Reading):
 
     def _on_goaway(self, _: int, __: int, payload: bytes) -> None:
         last, code = struct.unpack_from(">II", payload)
-        self.gone = f"the server takes no more requests on the connection (GOAWAY, code {code})"
+        self._leave(f"the server takes no more requests on the connection (GOAWAY, code {code})")
         for number in [number for number in self._streams if number > last & NUMBER]:
             self._streams.pop(number).on_lost(self.gone)
         self._changed(self)

@@ -75,7 +75,8 @@ class Sending:
 
     def forget(self, number: int) -> None:
         """Drop what is held of a stream that the server has ended."""
-        self._held.pop(number, None)
+        if self._held:
+            self._held.pop(number, None)
 
     def widen(self, number: int, more_bytes: int) -> None:
         """The receiver opens the window of a stream, or with 0 the connection's."""

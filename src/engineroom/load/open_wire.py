@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import itertools
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -110,7 +111,7 @@ class Patience:
 
     def begin(self, call: Call) -> None:
         """Wait for a call, from now on."""
-        self._until_s[call] = until_s = self._loop.time() + self._timeout_s
+        self._until_s[call] = until_s = time.monotonic() + self._timeout_s
         if self._timer is None:
             self._timer = self._loop.call_at(until_s, self._look)
 
@@ -125,7 +126,7 @@ class Patience:
             self._timer.cancel()
 
     def _look(self) -> None:
-        now_s = self._loop.time()
+        now_s = time.monotonic()
         for call in list(itertools.takewhile(lambda call: self._until_s[call] <= now_s, self._until_s)):
             call.give_up()
             call.end(NotAnswered(Outcome.LATE, f"no answer within {self._timeout_s:g} s"))

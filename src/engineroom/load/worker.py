@@ -5,6 +5,7 @@ import gc
 import math
 import resource
 import time
+from array import array
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -94,8 +95,9 @@ class Worker:
         count = len(share.offsets_s)
         self.share = share
         self.comparison = Comparison()
-        self.sent_s, self.end_s = np.zeros(count), np.zeros(count)
-        self.outcome = np.full(count, Outcome.UNSENT, np.uint8)
+        # A number at a time, these take it quicker than numpy's.
+        self.sent_s, self.end_s = (array("d", bytes(8 * count)) for _ in range(2))
+        self.outcome = bytearray([Outcome.UNSENT]) * count
         self.reasons: dict[str, str] = {}
         self._offsets_s: list[float] = share.offsets_s.tolist()
         self._begin_s = 0.0
@@ -145,7 +147,8 @@ class Worker:
         await self._all_sent
         busy = (time.thread_time() - worked_s) / max(time.monotonic() - awake_s, 1e-9)
         await self._all_ended
-        return Done(self.sent_s, self.end_s, self.outcome, busy, self.reasons)
+        outcome = np.frombuffer(self.outcome, np.uint8)
+        return Done(np.frombuffer(self.sent_s), np.frombuffer(self.end_s), outcome, busy, self.reasons)
 
     def _send_due(self) -> float:
         """Send what is due, and say when to come back. Who is late sends at once, and never skips."""
@@ -161,7 +164,9 @@ class Worker:
                 ended(NotAnswered(Outcome.UNSENT, repr(error)))
             index += 1
         self._way.flush()
-        self.sent_s[first:index] = time.monotonic()
+        sent_s = time.monotonic()
+        for sent in range(first, index):
+            self.sent_s[sent] = sent_s
         self._next = index
         if index < len(offsets_s):
             return self._begin_s + offsets_s[index]
