@@ -13,6 +13,9 @@ HTTP2 = "h2"
 HUNG_UP = "it hangs up after the handshake"
 """What gRPC's server does, without a word, where our certificate is missing or not believed."""
 
+NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+"""What OpenSSL calls bytes that are no TLS, by its version."""
+
 EXPIRED, TOO_EARLY, OTHER_NAME, OTHER_NUMBER = 10, 9, 62, 64
 """Of OpenSSL's verification results (x509_vfy.h), those that are mended otherwise than the rest."""
 
@@ -76,7 +79,7 @@ def _verdict(address: Address, error: ssl.SSLError, timeout_s: float) -> ServerU
         return _refused(address, reason.rpartition("ALERT_")[2].replace("_", " ").lower())
     if speaks_http(address, timeout_s):
         return wrong_server(address, "HTTP without TLS", "http")
-    if reason == "WRONG_VERSION_NUMBER":  # bytes that are no TLS
+    if reason in NO_TLS:
         return wrong_server(address, "without TLS", "grpc")
     return None
 
