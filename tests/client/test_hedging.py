@@ -256,15 +256,68 @@ def test_silence_counts_against_a_server(pair):
         assert endpoint.in_flight == 0
 
 
-def test_attempts_at_silent_servers_are_within_the_budget():
-    class Silent(FunctionTransport):
-        def infer(self, request):
-            self.requests.append(request)
-            time.sleep(request.timeout_s)
-            raise DeadlineExceeded("silent")
+class Hanging(FunctionTransport):
+    """Answers, or is silent while it hangs, to the end of all its attempts."""
 
-    servers = [Silent({M: None}), Silent({M: None})]
-    with Client(transport=servers, retry=RetryPolicy(attempt_s=0.001), timeout_s=0.02) as client:
+    def __init__(self):
+        super().__init__({M: lambda arrays: {"y": arrays["x"]}})
+        self.hangs = False
+        self.end = threading.Event()
+
+    def infer(self, request):
+        answer = super().infer(request)
+        if self.hangs:
+            assert self.end.wait(timeout=20)
+            raise DeadlineExceeded("silent")
+        return answer
+
+
+def test_all_that_is_in_flight_at_a_server_that_hangs_is_answered_by_the_other():
+    callers, servers = 40, [Hanging(), Hanging()]
+    with (
+        Client(transport=servers, retry=RetryPolicy(attempt_s=30.0), timeout_s=60) as client,
+        ThreadPoolExecutor(callers) as pool,
+    ):
+        client.metadata("m")
+        servers[0].hangs = True
+        other = client._asking.servers._endpoints.all[1]
+        other.in_flight += 2 * callers  # so that all of them ask the first one
+        answers = [pool.submit(ask, client) for _ in range(callers)]
+        wait_until(lambda: asked(servers) == [callers, 0])
+        other.in_flight -= 2 * callers
+        servers[0].end.set()
+        assert [answer.result() for answer in answers] == [1] * callers
+    assert asked(servers) == [callers, callers]
+
+
+def test_attempts_at_a_server_that_answers_others_are_within_the_budget():
+    callers, servers = 40, [Hanging(), Hanging()]
+    with (
+        Client(transport=servers, retry=RetryPolicy(attempt_s=30.0), timeout_s=60) as client,
+        ThreadPoolExecutor(callers) as pool,
+    ):
+        client.metadata("m")
+        servers[0].hangs = True
+        other = client._asking.servers._endpoints.all[1]
+        other.in_flight += 2 * callers
+        answers = [pool.submit(ask, client) for _ in range(callers)]
+        wait_until(lambda: asked(servers) == [callers, 0])
+        servers[0].hangs = False
+        ask(client)  # which it answers
+        assert asked(servers) == [callers + 1, 0]
+        other.in_flight -= 2 * callers
+        servers[0].end.set()
+        failed = sum(isinstance(answer.exception(), ServerUnavailable) for answer in answers)
+    assert callers - failed == asked(servers)[1] == SPARE
+
+
+def test_attempts_at_silent_servers_are_within_the_budget():
+    servers = [Hanging(), Hanging()]
+    with Client(transport=servers, retry=RetryPolicy(attempt_s=30.0), timeout_s=60) as client:
+        client.metadata("m")
+        for server in servers:
+            server.hangs = True
+            server.end.set()
         for _ in range(100):
             with pytest.raises((ServerUnavailable, DeadlineExceeded)):
                 client.infer("m", x=[1.0])

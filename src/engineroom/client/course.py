@@ -1,6 +1,7 @@
 """One request's way over the servers: what may still be done after each failure. Sends nothing, sleeps nowhere."""
 
 import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -31,7 +32,7 @@ class Course:
         self._asked: list[Endpoint] = []  # and silent so far, in order
         self._tried: set[Endpoint] = set()
         self._unknown_at: set[Endpoint] = set()
-        self._working: set[Endpoint] = set()  # given up while they may work on it
+        self._working: set[Endpoint] = set()  # given up while they were answering others
         self._lent = False
         budget.earn()
 
@@ -46,6 +47,7 @@ class Course:
             ServerUnavailable: The server was silent for the whole of the attempt's limit.
         """
         self._attempts += 1
+        begun_s = time.monotonic()
         limit_s = self._policy.attempt_s if limited and self._attempts < self._most else None
         with self._endpoints.taken({*self._tried, *self._asked}) as endpoint:
             self._asked.append(endpoint)
@@ -56,6 +58,8 @@ class Course:
                 self._failed_at(endpoint, error)
                 if limit_s is None or over():
                     raise
+                if endpoint.answered_s >= begun_s:
+                    self._working.add(endpoint)
                 raise ServerUnavailable(f"{endpoint.transport.address}: no answer within {limit_s:g} s") from error
             except CallError as error:
                 self._failed_at(endpoint, error)
@@ -95,7 +99,7 @@ class Course:
         return ServerUnavailable(f"none of {tried} answers. The last one: {error}")
 
     def _borrows(self, at_once: bool) -> bool:
-        """Whether the repetition is no load upon load: no server works on the request, and the next one is sound."""
+        """Whether the repetition is no load upon load: those tried are dead or hang, and the next one is sound."""
         sound = any(endpoint.breaker.sound for endpoint in self._endpoints.others(self._tried))
         self._lent = at_once and sound and not self._working and self._budget.lends()
         return self._lent
@@ -104,8 +108,6 @@ class Course:
         self._tried.add(endpoint)
         if isinstance(error, ModelNotFound):
             self._unknown_at.add(endpoint)
-        if isinstance(error, DeadlineExceeded):
-            self._working.add(endpoint)
 
     def _answered_by(self, endpoint: Endpoint) -> None:
         slower = self._asked[: self._asked.index(endpoint)]

@@ -21,12 +21,14 @@ class Endpoint:
         transport: How it is asked.
         breaker: Whether it is worth asking.
         in_flight: This client's requests that it has not answered yet.
+        answered_s: When it last answered one; monotonic seconds.
     """
 
     def __init__(self, transport: AsyncTransport) -> None:
         self.transport = transport
         self.breaker = Breaker()
         self.in_flight = 0
+        self.answered_s = 0.0
 
 
 class Endpoints:
@@ -57,8 +59,11 @@ class Endpoints:
             raise
         finally:
             with self._lock:
+                now = time.monotonic()
                 endpoint.in_flight -= 1
-                endpoint.breaker.end(time.monotonic(), failed)
+                endpoint.breaker.end(now, failed)
+                if failed is False:
+                    endpoint.answered_s = now
 
     def others(self, tried: Collection[Endpoint]) -> list[Endpoint]:
         """Servers besides those that were tried, whose breakers let requests through."""
