@@ -1,14 +1,18 @@
 """Streams of a real decoupled model, and of a function in its place."""
 
+import asyncio
 import shutil
 import threading
 import time
+from contextlib import aclosing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engineroom.client import (
+    AsyncClient,
+    AsyncFunctionTransport,
     BadInput,
     Client,
     DeadlineExceeded,
@@ -237,3 +241,76 @@ def test_a_stream_that_may_not_be_repeated_is_not(broken):
     with Client(transport=broken) as client, pytest.raises(ServerUnavailable, match="gone"):
         list(client.stream("words", x=X, idempotent=False))
     assert len(broken.requests) == 1
+
+
+def in_loop(server, test, protocol="grpc"):
+    """Run a coroutine function with a client of the event loop; no task of its may be left."""
+
+    async def run():
+        async with AsyncClient(f"{protocol}://{getattr(server, protocol)}", timeout_s=20) as client:
+            return await test(client)
+
+    return asyncio.run(run())
+
+
+async def numbers_in_loop(answers):
+    return [answer["number"].item() async for answer in answers]
+
+
+def test_streams_of_an_event_loop_do_not_mix(server):
+    async def test(client):
+        streams = (client.stream("counter", counting(20 + index, pause_ms=1)) for index in range(6))
+        return await asyncio.gather(*map(numbers_in_loop, streams))
+
+    assert in_loop(server, test) == [list(range(20 + index)) for index in range(6)]
+
+
+def test_a_stream_of_an_event_loop_is_cancelled_with_its_task_and_when_it_is_closed(server, client):
+    async def test(client):
+        async with aclosing(client.stream("counter", counting(FOR_EVER, pause_ms=5))) as answers:
+            assert (await anext(answers))["number"].item() == 0
+        reader = asyncio.ensure_future(numbers_in_loop(client.stream("counter", counting(FOR_EVER, pause_ms=5))))
+        await asyncio.sleep(0.2)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+
+    in_loop(server, test)
+    wait_until_idle(client)
+
+
+@pytest.mark.parametrize(
+    ("asked", "options", "kind", "message"),
+    [
+        (counting(2, complaint="no more"), {}, InferenceFailed, r"^counter: .* answers: no more"),
+        (counting(FOR_EVER, 5), {"timeout_s": 0.5}, DeadlineExceeded, "counter: the stream from .* did not end within"),
+        ({"count": [[1]]}, {}, BadInput, "is missing"),
+    ],
+    ids=["the model's", "deadline", "input"],
+)
+def test_errors_of_a_stream_in_an_event_loop(server, asked, options, kind, message):
+    async def test(client):
+        with pytest.raises(kind, match=message):
+            await numbers_in_loop(client.stream("counter", asked, **options))
+
+    in_loop(server, test)
+
+
+def test_http_carries_no_streams_in_an_event_loop_either(server):
+    async def test(client):
+        with pytest.raises(BadInput, match=r"carries no streams, only gRPC does"):
+            await numbers_in_loop(client.stream("counter", counting(1)))
+
+    in_loop(server, test, "http")
+
+
+def test_an_asynchronous_generator_gives_the_answers_of_a_decoupled_model():
+    async def both(arrays):
+        yield {"y": arrays["x"]}
+        yield {"y": arrays["x"] * 2}
+
+    async def test():
+        async with AsyncClient(transport=AsyncFunctionTransport({WORDS: both})) as client:
+            return [answer["y"].item() async for answer in client.stream("words", x=X)]
+
+    assert asyncio.run(test()) == [1, 2]

@@ -193,8 +193,9 @@ def test_a_folder_holds_an_output_for_each_file(infer, tmp_path):
         (["--output", "y.csv"], "Missing argument 'FILES...'"),
         (["x.csv", "--output", "y.csv", "--input", "x"], "'x' is not of the form NAME=COLUMN"),
         (["x.csv", "--output", "y", "--format", "xlsx"], "'xlsx' is not one of"),
+        (["x.csv", "--output", "y.csv", "--header", "key"], "--header: write NAME=VALUE"),
     ],
-    ids=["no output", "no file", "no column", "no format"],
+    ids=["no output", "no file", "no column", "no format", "no header"],
 )
 def test_wrong_usage_is_status_2(engineroom, words, message):
     status, _, errors = engineroom("infer", "double", *words)

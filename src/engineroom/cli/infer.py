@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engineroom.cli.operating import headers_from
 from engineroom.cli.progress import rows
 from engineroom.errors import InferError
 
@@ -33,6 +34,7 @@ def _chosen(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> di
 @click.option("--input", "inputs", multiple=True, metavar="NAME=COLUMN", callback=_chosen, help="Feed NAME otherwise.")
 @click.option("--outputs", multiple=True, metavar="NAME", help="Write this output only; may be repeated.")
 @click.option("--url", multiple=True, default=["grpc://127.0.0.1:8001"], show_default=True, help="Server, or several.")
+@click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="Sent along, such as a key.")
 @click.option("--version", default="", help="The model's version. [default: the one that is served now]")
 @click.option("--batch", default=0, type=click.IntRange(0), help="Rows of a request. [default: up to 32]")
 @click.option("--window", default=4, show_default=True, type=click.IntRange(1, 256), help="Requests in flight.")
@@ -52,7 +54,7 @@ def infer(output: Path, form: str | None, url: tuple[str, ...], dry_run: bool, a
 
     name, files = given.pop("name"), given.pop("files")
     places = outputs_of(files, output, form or "")
-    with Client(list(url)) as client:
+    with Client(list(url), headers=headers_from(given.pop("headers"))) as client:
         jobs = [planned(client, Wish(name, read, written, **given)) for read, written in places]
         if dry_run:
             click.echo(

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Any
 
 from engineroom.client.asking import Asking
-from engineroom.client.async_many import InfersMany
+from engineroom.client.async_several import AsyncSeveral
 from engineroom.client.async_transport import AsyncTransport
 from engineroom.client.check import mapping
 from engineroom.client.classification import Classification
@@ -19,7 +19,7 @@ from engineroom.client.tls import TLS
 from engineroom.client.transport import Arrays, Connecting
 
 
-class AsyncClient(InfersMany):
+class AsyncClient(AsyncSeveral):
     """`Client` for an event loop: the same calls, awaited, with the same checks, errors, deadlines and repetitions.
 
     Belongs to the event loop of its first call. A call that is cancelled cancels its requests.

@@ -1,14 +1,14 @@
 """Functions instead of a server, for the tests of an application with an event loop."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 
 from engineroom.client.functions import FunctionTransport, wanted_of
 from engineroom.client.metadata import ModelMetadata
 from engineroom.client.transport import Arrays, Request
 
-AsyncAnswering = Callable[[Arrays], Arrays] | Callable[[Arrays], Awaitable[Arrays]]
-"""What answers for a model: a function, or one that is awaited."""
+AsyncAnswering = Callable[[Arrays], Arrays | Awaitable[Arrays] | AsyncIterable[Arrays]]
+"""What answers for a model: a function, or one that is awaited; for a decoupled one, an asynchronous generator too."""
 
 
 class AsyncFunctionTransport:
@@ -43,6 +43,16 @@ class AsyncFunctionTransport:
         """Answer one request."""
         answer = self._functions._answer(request)
         return wanted_of(request, await answer if inspect.isawaitable(answer) else answer)
+
+    async def stream(self, request: Request) -> AsyncGenerator[Arrays, None]:
+        """Answers to one request of a decoupled model: of its function, or of its asynchronous generator."""
+        answers = self._functions._answer(request)
+        if isinstance(answers, AsyncIterable):
+            async for answer in answers:
+                yield answer
+        else:
+            for answer in answers:
+                yield answer
 
     async def close(self) -> None:
         """Nothing to give back."""

@@ -1,39 +1,13 @@
 """Any number of calls in an event loop, several of them in flight: `AsyncClient.infer_many`."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
-from engineroom.client.many import WINDOW, Many
+from engineroom.client.many import Many
 from engineroom.client.transport import Arrays
 from engineroom.errors import CallError
-
-
-class InfersMany:
-    """What `AsyncClient` can do besides one answer to one call."""
-
-    def infer_many(
-        self: Any,
-        model: str,
-        items: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]],
-        *,
-        window: int = WINDOW,
-        ordered: bool = True,
-        errors: Literal["raise", "yield"] = "raise",
-        on_progress: Callable[[int, int], None] | None = None,
-        **options: Any,
-    ) -> AsyncIterator[Any]:
-        """As `Client.infer_many`, of an iterable or an asynchronous one; answers do not wait for a slow one.
-
-        Whoever stops early closes the iterator (`contextlib.aclosing`), which cancels what is in flight.
-        """
-
-        async def ask(item: Mapping[str, Any]) -> Arrays:
-            answer: Arrays = await self.infer(model, item, **options)
-            return answer
-
-        return answers_in_loop(ask, items, Many(window, ordered, errors, on_progress))
 
 
 async def answers_in_loop(

@@ -1,12 +1,12 @@
 """Several servers, or one that fails now and then, as one transport."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from engineroom.client.async_transport import AsyncTransport, Blocking
+from engineroom.client.async_transport import AsyncTransport
 from engineroom.client.budget import RetryBudget
 from engineroom.client.course import Course
 from engineroom.client.deadline import left_s
@@ -15,7 +15,7 @@ from engineroom.client.hedge import Latencies
 from engineroom.client.metadata import ModelMetadata
 from engineroom.client.retry import RetryPolicy
 from engineroom.client.runner import Runner
-from engineroom.client.stream import Streaming, check_streams, surviving
+from engineroom.client.stream import carrier_of, check_streams, surviving
 from engineroom.client.transport import Arrays, Request
 from engineroom.errors import CallError, ServerUnavailable
 
@@ -35,9 +35,7 @@ class Failover:
 
     def __init__(self, transports: Sequence[AsyncTransport], policy: RetryPolicy, runner: Runner) -> None:
         self._endpoints = Endpoints(transports)
-        self._streaming = Endpoints(
-            [one for one in transports if isinstance(one, Blocking) and isinstance(one.transport, Streaming)]
-        )
+        self._streaming = Endpoints([one for one in transports if carrier_of(one)])
         self._policy = policy
         self._budget = RetryBudget(policy.share)
         self._latencies = Latencies()
@@ -77,10 +75,11 @@ class Failover:
             self._latencies.add(request.model, time.monotonic() - start)
         return answer
 
-    def stream(self, request: Request) -> Iterator[Arrays]:
-        """Answers to one request of a decoupled model, from the servers that carry streams; blocks."""
+    def stream(self, request: Request) -> AsyncGenerator[Arrays, None]:
+        """Answers to one request of a decoupled model, from the servers that carry streams."""
         check_streams(self._streaming, self.address)
-        return surviving(Course(self._streaming, self._policy, self._budget, request.idempotent), request)
+        course = Course(self._streaming, self._policy, self._budget, request.idempotent)
+        return surviving(course, request, self._runner)
 
     async def close(self) -> None:
         """Give every server's connections back."""

@@ -127,7 +127,11 @@ class GrpcTransport:
     def stream(self, request: Request) -> Iterator[Arrays]:
         """Answers to one request of a decoupled model."""
         send = self._client._client_stub.ModelStreamInfer
-        return grpc_answers(send, request, self._where, lambda code, words: self._error(code, words, infers=True))
+        return grpc_answers(send, request, self._where, self.error_of_stream)
+
+    def error_of_stream(self, code: str, words: str) -> CallError:
+        """What a status code that ended a stream means."""
+        return self._error(code, words, infers=True)
 
     def close(self) -> None:
         """Close the channel."""

@@ -1,7 +1,7 @@
 """gRPC in an event loop, through tritonclient."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from typing import Any
 
 from engineroom.client.deadline import timeout_us
@@ -11,6 +11,7 @@ from engineroom.client.outage import understood
 from engineroom.client.over_grpc import GrpcTransport, channel_options, check_size, grpc_credentials
 from engineroom.client.placement import Placed
 from engineroom.client.shared_memory import SharedMemory, is_tried
+from engineroom.client.stream import grpc_answers_in_loop
 from engineroom.client.transport import Address, Arrays, Request
 from engineroom.client.wire import arrays_from_grpc, wire_inputs, wire_outputs
 
@@ -55,6 +56,11 @@ class AsyncGrpcTransport:
     async def infer(self, request: Request) -> Arrays:
         """Answer one request."""
         return await self._shared.ask(request, self._infer)
+
+    def stream(self, request: Request) -> AsyncGenerator[Arrays, None]:
+        """Answers to one request of a decoupled model."""
+        send = self._channel.get()._client_stub.ModelStreamInfer
+        return grpc_answers_in_loop(send, request, self._where, self._blocking.error_of_stream)
 
     async def close(self) -> None:
         """Close the channel."""

@@ -1,6 +1,7 @@
 """Calls with several answers: many requests, or one to a decoupled model."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, Literal
 
 from engineroom.client.asking import Asking
@@ -9,6 +10,7 @@ from engineroom.client.deadline import left_s
 from engineroom.client.many import WINDOW, Many, answers_to
 from engineroom.client.question import Question
 from engineroom.client.runner import finished
+from engineroom.client.stream import in_thread
 from engineroom.client.transport import Arrays, Request
 from engineroom.errors import BadInput, DeadlineExceeded, InferenceFailed, ModelNotFound
 
@@ -84,22 +86,37 @@ class Several:
             CallError: As for `infer`, from this call or from the iterator.
         """
         question = Question(model, version, mapping(model, inputs, named), outputs, idempotent)
-        asking: Asking = self._asking
-        with asking.in_time(model, self.timeout_s if timeout_s is None else timeout_s):
-            asked = finished(asking.prepared(question))
-            if len(asked.parts()) > 1:
-                raise BadInput(f"{model}: a stream takes one batch, of at most {asked.model.max_batch_size} rows.")
-            request = asked.request(asked.tensors, left_s())
-            return _named(asking, question, request, asking.servers.stream(request))
+        timeout_s = self.timeout_s if timeout_s is None else timeout_s
+        return in_thread(finished(begun_stream(self._asking, question, timeout_s)))
 
 
-def _named(asking: Asking, question: Question, request: Request, answers: Iterator[Arrays]) -> Iterator[Arrays]:
+async def begun_stream(asking: Asking, question: Question, timeout_s: float) -> AsyncGenerator[Arrays, None]:
+    """Check what is asked of a decoupled model; the request is sent with the first answer that is asked for.
+
+    Args:
+        asking: Of either client.
+        question: What is asked.
+        timeout_s: Seconds until the final answer.
+    """
+    with asking.in_time(question.model, timeout_s):
+        asked = await asking.prepared(question)
+        if len(asked.parts()) > 1:
+            raise BadInput(f"{question.model}: a stream takes one batch, of at most {asked.model.max_batch_size} rows.")
+        request = asked.request(asked.tensors, left_s())
+    return _named(asking, question, request, asking.servers.stream(request))
+
+
+async def _named(
+    asking: Asking, question: Question, request: Request, answers: AsyncGenerator[Arrays, None]
+) -> AsyncGenerator[Arrays, None]:
     try:
-        yield from answers
+        async with aclosing(answers) as given:
+            async for answer in given:
+                yield answer
     except DeadlineExceeded as error:
         raise DeadlineExceeded(
             f"{question.model}: the stream from {asking.address} did not end within {request.timeout_s:.3g} s. "
             "Raise timeout_s."
         ) from error
     except (InferenceFailed, ModelNotFound) as error:
-        raise finished(asking.named(question, error)) from error
+        raise await asking.named(question, error) from error
