@@ -7,6 +7,7 @@ python perf/side_by_side.py --install             only make the peers' environme
 
 import json
 import os
+import signal
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ class Wanted:
 @click.option("--only", multiple=True, type=click.Choice([peer.name for peer in PEERS]), help="Peers; all without.")
 @click.option("--model", multiple=True, type=click.Choice(MODELS), help="Models; both without.")
 @click.option("--runtime", multiple=True, type=click.Choice(RUNTIMES), help="In the peers; both without.")
-@click.option("--seconds", default=3.0, show_default=True, help="Length of a window.")
+@click.option("--seconds", default=2.5, show_default=True, help="Length of a window.")
 @click.option("--quick", is_flag=True, help="Windows of one second, six rounds: a look, not figures.")
 @click.option("--install", is_flag=True, help="Make the peers' environments, and measure nothing.")
 @click.option("--output", default="out/bench-peers.json", show_default=True, type=click.Path(path_type=Path))
@@ -70,6 +71,8 @@ def main(**options: Any) -> None:
 
 def measure(wanted: Wanted, choices: list[tuple[Peer, str]]) -> None:
     """Every model in turn, with everybody up at once."""
+    # Servers that stand still would outlive an end by this signal.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Everything that is started from here inherits the two cores, the generator's processes too.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     project = Project.find(Path(__file__).parent)

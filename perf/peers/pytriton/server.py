@@ -3,17 +3,16 @@
 A list of functions is the documentation's way to several instances, the dynamic batcher its way to batches.
 """
 
+import os
+import sysconfig
 from collections.abc import Callable
-from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 from peer_model import Array, Model, Task, task_from_environment
 from pytriton.decorators import batch
 from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
 from pytriton.triton import Triton, TritonConfig
-from tritonclient.utils import InferenceServerException
-
-ATTEMPTS = 10
 
 
 def instance(task: Task) -> Callable[..., dict[str, Array]]:
@@ -32,7 +31,9 @@ def serve(task: Task) -> None:
     """Serve until a signal."""
     quiet = {"allow_grpc": False, "allow_metrics": False, "exit_timeout_secs": 2}
     batcher = DynamicBatcher(max_queue_delay_microseconds=round(task.wait_ms * 1000))
-    with Triton(config=TritonConfig(http_address="127.0.0.1", http_port=task.port, **quiet)) as triton:
+    config = TritonConfig(http_address="127.0.0.1", http_port=task.port, **quiet)
+    # Its own default lies in the user's cache, and stays there when the server is killed.
+    with Triton(config=config, workspace=Path.cwd() / "workspace") as triton:
         triton.bind(
             model_name=task.model,
             infer_func=[instance(task) for _ in range(task.workers)],
@@ -43,13 +44,8 @@ def serve(task: Task) -> None:
         triton.serve()
 
 
-def main() -> None:
-    """Serve. A second instance waits for the first for one second only, which can be too short on a busy machine."""
-    for _ in range(ATTEMPTS):
-        with suppress(InferenceServerException):
-            serve(task_from_environment())
-            return
-
-
 if __name__ == "__main__":
-    main()
+    # Triton's Python stubs must find the libpython of this very interpreter, not another one of the same minor version.
+    paths = [sysconfig.get_config_var("LIBDIR"), os.environ.get("LD_LIBRARY_PATH")]
+    os.environ["LD_LIBRARY_PATH"] = ":".join(filter(None, paths))
+    serve(task_from_environment())
