@@ -55,6 +55,20 @@ class Stalls:
         left: npt.NDArray[np.float64] = np.maximum(self.length_s - now_s % self.every_s, 0)
         return left
 
+    def answered_s(self, due_s: npt.NDArray[np.float64], service_s: float) -> npt.NDArray[np.float64]:
+        """When a server with these stalls answers, one request after the other.
+
+        Args:
+            due_s: When each request comes, monotonic seconds, ascending.
+            service_s: Time that the server needs for each.
+        """
+        answered, free_s = [], 0.0
+        for one_s in due_s.tolist():
+            begin_s = max(one_s, free_s)
+            free_s = begin_s + max(self.length_s - begin_s % self.every_s, 0) + service_s
+            answered.append(free_s)
+        return np.array(answered)
+
     def wait(self) -> None:
         """Stand still to the end of a stall, with everything that runs in this thread."""
         while (left_s := self.length_s - time.monotonic() % self.every_s) > 0:
