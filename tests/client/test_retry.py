@@ -124,7 +124,7 @@ def test_an_outage_gets_a_fifth_more_requests_at_most(counting, policy):
         for _ in range(150):
             with pytest.raises(ServerUnavailable):
                 client.infer("m", x=[1.0])
-    assert 180 <= counting.asked["infer"] <= 190
+    assert 179 <= counting.asked["infer"] <= 180
 
 
 def test_rejections_that_ask_for_patience_are_within_the_budget_too(counting):
@@ -133,4 +133,4 @@ def test_rejections_that_ask_for_patience_are_within_the_budget_too(counting):
         for _ in range(100):
             with pytest.raises(Rejected):
                 client.infer("m", x=[1.0])
-    assert 100 < counting.asked["infer"] <= 130
+    assert 100 < counting.asked["infer"] <= 120

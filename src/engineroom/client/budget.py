@@ -2,44 +2,52 @@
 
 import threading
 
-SPARE = 10.0
-"""Repetitions that a client has ready. A bucket this small bounds an outage of every length: savings of a long healthy
-time, or a window of seconds as in Finagle, would let a short outage exceed the share."""
+SPARE = 10
+"""Repetitions that a client has ready. More, or a window of seconds as in Finagle and Envoy, would let a short outage
+exceed the share by what a long healthy time has saved."""
 
 
 class RetryBudget:
-    """A bucket of repetitions, filled by requests; shared by all calls of a client.
+    """So many repetitions for so many requests; shared by all calls of a client.
 
-    Of any requests in a row at most `share` is repeated, and `SPARE` more.
+    From the first repetition on, at most `share` of the requests is repeated, or `SPARE` where that is more. Once the
+    requests have paid for them, and for `SPARE` to come, counting begins anew.
 
     Args:
-        share: What one request earns.
+        share: Repetitions for each request.
     """
 
     def __init__(self, share: float) -> None:
         self._share = share
-        self._saved = SPARE
+        self._requests = 0
+        self._repeated = 0
         self._lock = threading.Lock()
 
     def earn(self) -> None:
         """Count one request, whatever becomes of it."""
         with self._lock:
-            self._saved = min(SPARE, self._saved + self._share)
+            self._requests += 1
+            if not self._repeated or self._share * self._requests >= self._repeated + SPARE:
+                self._requests = self._repeated = 0
 
     def spend(self) -> bool:
         """Take one repetition, if there is one."""
         with self._lock:
-            if self._saved < 1:
+            if self._repeated + 1 > self._most:
                 return False
-            self._saved -= 1
+            self._repeated += 1
             return True
 
     def lends(self) -> bool:
         """Whether a repetition may be made for which nothing is taken as long as it succeeds: not while in debt."""
         with self._lock:
-            return self._saved >= 0
+            return self._repeated <= self._most
 
     def charge(self) -> None:
         """Take a lent repetition after all: it failed."""
         with self._lock:
-            self._saved -= 1
+            self._repeated += 1
+
+    @property
+    def _most(self) -> float:
+        return max(float(SPARE), self._share * self._requests)
