@@ -41,7 +41,7 @@ from engineroom.serve.server import ServerOptions, running
 HERE = Path(__file__).parent
 COMMAND = "python perf/generator.py"
 MODEL = "digits"
-RATES = (500, 750, 1000, 1500, 2000, 2500, 3000, 4000, 5000, 6000, 8000, 10_000)
+RATES = (500, 750, 1000, 1500, 2000, 2500, 3000, 4000, 5000, 6000, 8000, 10_000, 12_000, 15_000)
 LOOK_S = 0.25
 """From one look at the counters to the next."""
 
@@ -241,6 +241,8 @@ def main(protocol: str, users: int, rounds: int, seconds: int, rate: float | Non
                 continue
             ours.append(open_loop(case, rate, seconds))
             click.echo(f"round {number + 1}: Locust {theirs[-1]}; open loop {ours[-1]}")
+    if not ours:
+        raise LoadError("no round came about. Measure again, on a quiet machine.")
     report(ours, theirs)
     click.echo(f"\n{protocol}, {MODEL} from Triton's response cache, {users} users\n{conditions_of_now(COMMAND, {})}")
 
