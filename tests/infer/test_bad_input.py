@@ -9,7 +9,7 @@ from engineroom.client import BadInput, Client, FunctionTransport, ModelMetadata
 from engineroom.errors import InferError
 from engineroom.infer.places import outputs_of
 from engineroom.infer.record import errors_path
-from engineroom.infer.run import Wish, planned
+from engineroom.infer.run import Wish, infer_files, planned
 
 
 def archive(**arrays):
@@ -108,13 +108,45 @@ def test_a_file_of_bad_rows_alone_is_no_endless_batch(infer, transport, tmp_path
     assert transport.requests == []
 
 
-def test_an_archive_that_ends_early_keeps_what_was_read(infer, file_of, tmp_path):
-    np.savez(tmp_path / "x.npz", x=np.arange(20_000, dtype=np.float32).reshape(10_000, 2))
-    content = bytearray((tmp_path / "x.npz").read_bytes())
+def flipped(path):
+    """One bit of an archive is wrong, behind its beginning."""
+    content = bytearray(path.read_bytes())
     content[70_000] ^= 1
-    (tmp_path / "x.npz").write_bytes(content)
+    path.write_bytes(content)
+
+
+def halved(path, keep):
+    path.write_bytes(path.read_bytes()[:keep])
+
+
+def no_text(path, keep):
+    path.write_bytes(path.read_bytes()[:keep] + b"\xff" * 1000)
+
+
+@pytest.mark.parametrize("compressed", [True, False], ids=["compressed", "stored"])
+def test_an_archive_that_is_broken_inside_keeps_what_was_read(infer, tmp_path, compressed):
+    x = np.random.default_rng(0).random((10_000, 2), np.float32)
+    (np.savez_compressed if compressed else np.savez)(tmp_path / "x.npz", x=x)
+    flipped(tmp_path / "x.npz")
     with pytest.raises(InferError, match=r"x\.npz: cannot be read any further .* of 10,000 rows are done and kept"):
         infer(tmp_path / "y.npy", tmp_path / "x.npz", outputs=("y",))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("x.csv", halved, "has become shorter since it was opened"),
+        ("x.jsonl", halved, "has become shorter since it was opened"),
+        ("x.csv", no_text, "cannot be read any further"),
+        ("x.jsonl", no_text, "cannot be read any further"),
+    ],
+)
+def test_a_file_that_is_changed_while_it_is_read_is_one_error(client, file_of, tmp_path, name, change, message):
+    source = file_of(name, np.ones((3000, 2)))
+    job = planned(client, Wish("double", (source,), tmp_path / "y.csv"))
+    change(source, 20_000)
+    with pytest.raises(InferError, match=rf"{name}: {message}.* of 3,000 rows are done and kept"):
+        infer_files(client, job)
 
 
 def test_files_that_are_not_there_or_given_twice_are_refused(infer, file_of, tmp_path):

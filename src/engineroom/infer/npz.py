@@ -2,6 +2,7 @@
 
 import math
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ class NpzSource:
                 names = [name.removesuffix(".npy") for name in archive.namelist()]
                 binding = bound(model, chosen, names, path)
                 self._members = {name: _member(archive, columns[0]) for name, columns in binding.items()}
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise BadInput(f"{path}: cannot be read as .npz ({error}).") from error
         lengths = {member.name: (member.shape or (0,))[0] for member in self._members.values()}
         if len(set(lengths.values())) != 1 or 0 in lengths.values():
@@ -67,11 +68,8 @@ class NpzSource:
         """Each row from `start` on."""
         with zipfile.ZipFile(self._path) as archive:
             files = {name: _opened(archive, member, start) for name, member in self._members.items()}
-            try:
-                for _ in range(start, self._length):
-                    yield {name: _row(file, self._members[name]) for name, file in files.items()}
-            except (OSError, EOFError, zipfile.BadZipFile) as error:
-                raise BadInput(f"{self._path}: cannot be read any further ({error}).") from error
+            for _ in range(start, self._length):
+                yield {name: _row(file, self._members[name]) for name, file in files.items()}
 
     def place(self, row: int) -> tuple[str, int]:
         """The file, and the row."""

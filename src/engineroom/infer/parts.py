@@ -23,7 +23,7 @@ from engineroom.repository.files import write_atomically
 NAME = re.compile(r"(\d+)-(\d+)\.npz")
 MOST_ROWS = 4096
 MOST_BYTES = 16 << 20
-MOST_S = 5.0
+MOST_S = 2.0
 """A part is written when it has so many rows, or bytes, or when the last is so long ago: what a kill may lose."""
 
 Outcome = Arrays | str

@@ -1,5 +1,8 @@
 """Rows of files, in order, and batches of them."""
 
+import csv
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -12,6 +15,9 @@ from engineroom.client import Arrays, BadInput, ModelMetadata
 
 ROWS_OF_A_BATCH = 1024
 """Most rows of one batch, those that cannot be sent included, so that a file of broken rows takes no memory either."""
+
+UNREADABLE = (OSError, ValueError, EOFError, csv.Error, zipfile.BadZipFile, zlib.error)
+"""What reading a file may raise that was whole when it was opened, or broken in its middle."""
 
 
 class Source(Protocol):
@@ -47,15 +53,28 @@ class Rows:
         return self._sources[which].place(index - int(self._starts[which]))
 
     def at(self, indices: Iterable[int]) -> Iterator[tuple[int, Arrays | BadInput]]:
-        """The rows of ascending indices; those between are passed over."""
+        """The rows of ascending indices; those between are passed over.
+
+        Raises:
+            BadInput: A file cannot be read any further.
+        """
         which, following = -1, 0
         rows: Iterator[Arrays | BadInput] = iter(())
         for index in indices:
             if which != self._which(index):
                 which, following = self._which(index), index
                 rows = self._sources[which].rows(index - int(self._starts[which]))
-            yield index, next(islice(rows, index - following, None))
+            yield index, self._next(rows, index - following, index)
             following = index + 1
+
+    def _next(self, rows: Iterator[Arrays | BadInput], passed_over: int, index: int) -> Arrays | BadInput:
+        try:
+            row = next(islice(rows, passed_over, None), None)
+        except UNREADABLE as error:
+            raise BadInput(f"{self.place(index)[0]}: cannot be read any further ({error}).") from error
+        if row is None:
+            raise BadInput(f"{self.place(index)[0]}: has become shorter since it was opened.")
+        return row
 
     def _which(self, index: int) -> int:
         return int(np.searchsorted(self._starts, index, side="right")) - 1

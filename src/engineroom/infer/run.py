@@ -122,7 +122,11 @@ def planned(client: Client, wish: Wish) -> Job:
     rows = Rows(sources_from_paths(wish.files, model, wish.inputs))
     names = [output.name for output in outputs]
     files = [str(path) for path in wish.files]
-    record = Record(model.name, version, dict(wish.inputs), names, files, digest_of(wish.files), len(rows))
+    try:
+        digest = digest_of(wish.files)
+    except OSError as error:
+        raise BadInput(f"{error.filename}: cannot be read ({error.strerror}).") from error
+    record = Record(model.name, version, dict(wish.inputs), names, files, digest, len(rows))
     job = Job(wish, model, outputs, rows, record)
     job.begun()
     return job
