@@ -21,14 +21,14 @@ def locust(load_stall, tmp_path):
 
 def test_a_shape_and_a_promise(locust, tmp_path):
     path = tmp_path / "run.json"
-    options = ("--shape", "steps:1:1,3:1", "--slo-ms", 5000, "--output", path)
+    options = ("--shape", "steps:1:1,3:3", "--slo-ms", 5000, "--output", path)
     status, text, errors = locust(*options, protocol="http")
     assert status == 0, errors
     assert "goodput 100.00% of the requests within 5000 ms; failed: none" in text
     (result,) = results_from_file(path)
-    assert str(result.offered) == "users 3 (steps:1:1,3:1)"
+    assert str(result.offered) == "users 3 (steps:1:1,3:3)"
     assert result.goodput.in_time == result.requests > 0
-    assert result.duration_s > 1.5
+    assert 0 < result.duration_s < 60
     samples = samples_from_file(tmp_path / result.samples)
     # More users ask more.
     half_s = samples.begin_s.max() / 2
@@ -36,7 +36,7 @@ def test_a_shape_and_a_promise(locust, tmp_path):
 
 
 def test_a_promise_that_is_not_kept(locust):
-    status, text, errors = locust("--users", 2, "--seconds", 1, "--slo-ms", 0.0001, "--min-goodput-ratio", 0.5)
+    status, text, errors = locust("--users", 2, "--seconds", 3, "--slo-ms", 0.0001, "--min-goodput-ratio", 0.5)
     assert status == 1
     assert "goodput ratio 0.0000 is below 0.5" in errors
     assert "stall" in text

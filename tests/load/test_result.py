@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from engineroom.errors import LoadError
-from engineroom.load.result import json_from_results, results_from_file, results_to_file
+from engineroom.load.result import Offered, json_from_results, results_from_file, results_to_file
 from engineroom.load.table import COLUMNS, row_from_result, text_from_results
 
 
@@ -71,3 +71,9 @@ def test_the_table_says_where_the_time_went_and_what_to_mind(result):
     text = text_from_results((result,))
     assert "inside Triton 100 us queue" in text
     assert "a remark" in text
+
+
+def test_a_shape_is_told_beside_the_table_and_not_in_it(result):
+    shaped = replace(result, offered=Offered("users", 8, "steps:2:10,8:10"))
+    assert row_from_result(shaped)[COLUMNS.index("offered")] == "users 8"
+    assert "users 8 (steps:2:10,8:10): inside Triton" in text_from_results((shaped,))

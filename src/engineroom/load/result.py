@@ -29,10 +29,13 @@ class Offered:
     value: float
     shape: str = ""
 
+    @property
+    def amount(self) -> str:
+        """How much, in words."""
+        return f"{self.kind} {self.value:g}" + ("/s" if self.kind == "rate" else "")
+
     def __str__(self) -> str:
-        return (
-            f"{self.kind} {self.value:g}" + ("/s" if self.kind == "rate" else "") + (self.shape and f" ({self.shape})")
-        )
+        return self.amount + (self.shape and f" ({self.shape})")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ def row_from_result(result: LoadResult) -> tuple[str, ...]:
     return (
         result.model,
         f"{result.tool} {result.protocol}",
-        str(result.offered),
+        result.offered.amount,
         str(result.rows_per_request),
         str(result.requests),
         str(result.failures),

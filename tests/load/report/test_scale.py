@@ -22,7 +22,7 @@ def test_time_ends_where_it_ends(high, end):
 
 @pytest.mark.parametrize(
     ("low", "high", "ends"),
-    [(3, 700, (2, 1000)), (5, 5, (5, 10)), (0, 0, (1e-4, 1)), (1, 1000, (1, 1000)), (1e-9, 50, (5e-3, 50))],
+    [(3, 700, (2, 1000)), (5, 5, (5, 10)), (0, 0, (1e-6, 1)), (1, 1000, (1, 1000)), (1e-9, 50, (5e-5, 50))],
 )
 def test_a_log_scale_reaches_from_a_round_figure_to_another(low, high, ends):
     scale = log_scale(low, high)

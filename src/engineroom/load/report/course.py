@@ -15,6 +15,8 @@ SINGLE = 1500
 """Requests that are drawn one by one; more are summed up in columns."""
 COLUMNS, SLICES, ROWS = 300, 64, 8
 """Columns of the latencies, of the goodput, and rows of a table."""
+OF_A_SLICE = 40
+"""Requests that a column of the goodput has at least: of fewer, chance would make the pattern."""
 FAILURES = 400
 """Failures that are drawn one by one."""
 
@@ -128,7 +130,9 @@ def goodput_figure(course: Course) -> Figure:
         "seconds since the first request",
         "requests per second",
     )
-    count = min(SLICES, max(len(course.samples) // 10, 1))
+    count = min(SLICES, max(len(course.samples) // OF_A_SLICE, 1))
+    if count > ROWS:
+        count -= count % ROWS
     edges = course.edges(count)
     names = ("right", "failed") if course.slo_ms is None else ("right, within the SLO", "right, too late", "failed")
     stacks = _stacks(course, edges)
@@ -137,8 +141,9 @@ def goodput_figure(course: Course) -> Figure:
     colours = {"failed": 3, "right, too late": 2}
     for name, top, stack in zip(names, tops, stacks, strict=True):
         chart.columns(edges, top - stack, top, colours.get(name, 0))
-    few = stacks[:, : count // ROWS * ROWS].reshape(len(names), ROWS, -1).mean(axis=2) if count >= ROWS else stacks
-    starts = np.linspace(0, float(edges[count // ROWS * ROWS]), ROWS + 1)[:-1] if count >= ROWS else edges[:-1]
+    shown = min(count, ROWS)
+    few = stacks.reshape(len(names), shown, -1).mean(axis=2)
+    starts = edges[: -1 : count // shown]
     rows = [(f"{start:.3g} s", *map(shortened, column)) for start, column in zip(starts, few.T.tolist(), strict=True)]
     cells = table(("from", *(f"{name} /s" for name in names)), rows, words.title)
     how = f"Columns of {float(edges[1]):.3g} s, stacked; a request stands where it began."

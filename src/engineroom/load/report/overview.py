@@ -107,7 +107,9 @@ def _curves(curves: list[tuple[Shown, Floats]], words: Words, how: str, level_ms
     x = percentile_scale(max(len(values) for _, values in curves))
     if level_ms is not None:
         most, least = max(most, level_ms), min(least, level_ms)
-    chart = Chart(x, log_scale(max(least, most / 1000), most), words)
+        # Who is punctual to the microsecond need not be told from who is to the tenth of one.
+        least = max(least, most / 1000)
+    chart = Chart(x, log_scale(least, most), words)
     drawn = curves if len(curves) <= SERIES else [curves[n * (len(curves) - 1) // (SERIES - 1)] for n in range(SERIES)]
     for series, (_, values) in enumerate(drawn):
         _percentiles(chart, np.sort(values), series)

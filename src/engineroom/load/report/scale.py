@@ -41,7 +41,7 @@ def linear_scale(high: float) -> Scale:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (*STEPS, 10) if factor * power >= rough * 0.999)
     count = math.ceil(high / step - 1e-9)
-    return Scale(0, count * step, tuple((n * step, f"{n * step:.6g}") for n in range(count + 1)))
+    return Scale(0, count * step, tuple((n * step, f"{n * step:,.6g}") for n in range(count + 1)))
 
 
 def time_scale(high: float) -> Scale:
@@ -52,9 +52,9 @@ def time_scale(high: float) -> Scale:
 
 
 def log_scale(low: float, high: float) -> Scale:
-    """Round figures around `low` and `high`; what is 0 stands where a ten-thousandth of `high` does."""
+    """Round figures around `low` and `high`; what is 0 stands where a millionth of `high` does."""
     high = high if high > 0 else 1.0
-    low = max(low, high / 1e4)
+    low = max(low, high / 1e6)
     first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
     marks = [float(f"{step}e{power}") for power in range(first, last + 1) for step in STEPS]
     below = [mark for mark in marks if mark <= low * (1 + 1e-9)]
@@ -65,7 +65,7 @@ def log_scale(low: float, high: float) -> Scale:
     inside = [mark for mark in marks if start <= mark <= end]
     if len(inside) > 10:
         inside = [mark for mark in inside if f"{mark:e}"[0] == "1"]
-    return Scale(start, end, tuple((mark, f"{mark:,g}") for mark in inside), log=True)
+    return Scale(start, end, tuple((mark, f"{mark:,.6g}") for mark in inside), log=True)
 
 
 def percentile_scale(requests: int) -> Scale:
