@@ -12,7 +12,7 @@ from engineroom.load.report.markup import tag
 from engineroom.load.report.scale import Floats, Scale
 
 WIDTH, HEIGHT = 720, 320
-LEFT, RIGHT, TOP, BOTTOM = 64, 26, 16, 48
+LEFT, RIGHT, TOP, BOTTOM = 64, 36, 16, 48
 SERIES = 6
 """Colours, dashes and marks that can be told apart."""
 MARKS = ("M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z", "M-3.6-3.6h7.2v7.2h-7.2z", "M0-4.6L4.4 3.4H-4.4z")

@@ -72,8 +72,9 @@ def percentile_scale(requests: int) -> Scale:
     """Shares of requests, each step a tenth of those of the step before; positions are those of `position`."""
     ends = position(1 - 1 / max(requests, 10))
     named = [share for share in (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999) if position(share) <= ends + 1e-9]
-    ticks = ((0.0, "0 %"), *((position(share), f"{share * 100:.6g} %") for share in named))
-    return Scale(0, ends, ticks)
+    ticks = tuple((position(share), f"{share * 100:.6g} %") for share in named)
+    # Where the steps are narrow, 0 % has no room beside 50 %.
+    return Scale(0, ends, ticks if ends > 4.5 else ((0.0, "0 %"), *ticks))
 
 
 def position(share: float) -> float:
