@@ -30,6 +30,7 @@ def install(peer: Peer) -> Path:
         CalledProcessError: pip failed; it has said why.
     """
     place = folder(peer)
+    PLACE.mkdir(parents=True, exist_ok=True)
     with exclusive(place.with_suffix(".lock")):
         if not (place / "complete").exists():
             shutil.rmtree(place, ignore_errors=True)
