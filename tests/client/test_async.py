@@ -130,7 +130,7 @@ def test_a_cancelled_call_cancels_its_requests(rows, retry):
 def test_the_slower_of_two_is_cancelled_and_counts_as_failed():
     async def ask():
         held = Held()
-        policy = RetryPolicy(hedge=HedgePolicy(after_s=0.01))
+        policy = RetryPolicy(hedge=HedgePolicy(after_s=0.1))
         async with AsyncClient(transport=functions(held, double), retry=policy) as client:
             for _ in range(100):
                 assert (await client.infer("m", x=[[1.0]]))["y"] == 2
