@@ -42,7 +42,7 @@ def measure(url, tmp_path):
         served = served_model(address_from_url(url), model)
         data = input_file(inputs, expected, tmp_path / "data.json")
         run = PerfRun(served, input_data=data, window_ms=150, stability_percent=90)
-        (result,) = measure_with_perf_analyzer(install_perf_analyzer(), run, "")
+        ((result, _),) = measure_with_perf_analyzer(install_perf_analyzer(), run, "")
         return result
 
     return measure
