@@ -1,7 +1,7 @@
 """What a request costs the load generator: the open loop beside Locust users, same server, same payload.
 
 python perf/generator.py             seven rounds, six minutes; wants a quiet machine
-python perf/generator.py --quick     two short rounds, a minute
+python perf/generator.py --quick     two short rounds, a minute and a half
 
 The server is a real Triton that answers the digits model from its response cache: the cheapest there is. Each tool is
 one process at its highest rate: Locust as fast as eight users go, the open loop at the highest rate whose figures it
@@ -126,8 +126,8 @@ class Meter:
         """
         seen = np.array(self._seen)
         answered = np.diff(seen[:, 2])
-        under_way = np.flatnonzero(answered > answered.max(initial=0) / 2)
-        if len(under_way) < 4:
+        under_way = np.flatnonzero(answered > answered.max(initial=0) / 4)
+        if len(under_way) < 3:
             raise LoadError(f"only {len(under_way)} looks at a run under way. Measure for longer.")
         # Looks stand between the differences: the first and the last difference of the run are left out.
         elapsed_s, spent_s, count = seen[under_way[-1]] - seen[under_way[0] + 1]
@@ -176,7 +176,10 @@ def locust(case: Case) -> Cost:
     Raises:
         LoadError: It did not end, or requests failed.
     """
-    run, meter = LocustRun(case.address, MODEL, case.users, case.seconds), Meter(served_model(case.address, MODEL))
+    run, meter = (
+        LocustRun(case.address, MODEL, case.users, case.seconds, timeout_s=5),
+        Meter(served_model(case.address, MODEL)),
+    )
     with meter.watching():
         told, _ = measure_with_locust(run, case.project, COMMAND)
     if told.failures:
@@ -224,10 +227,10 @@ def report(ours: list[Cost], theirs: list[Cost]) -> None:
 @click.option("--rounds", default=7, show_default=True)
 @click.option("--seconds", default=10, show_default=True, help="Time of each run.")
 @click.option("--rate", type=float, help="Of the open loop, instead of the highest.")
-@click.option("--quick", is_flag=True, help="Two rounds of 4 s, to see that it works.")
+@click.option("--quick", is_flag=True, help="Two rounds of 6 s, to see that it works.")
 def main(protocol: str, users: int, rounds: int, seconds: int, rate: float | None, quick: bool) -> None:
     """Measure both in turns, and print what a request costs each."""
-    rounds, seconds = (2, 4) if quick else (rounds, seconds)
+    rounds, seconds = (2, 6) if quick else (rounds, seconds)
     with served_from_cache(protocol) as (address, project):
         case = Case(address, project, seconds, users)
         rate = rate or highest(case, seconds / 2)
