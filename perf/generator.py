@@ -23,15 +23,15 @@ import numpy as np
 from processor_time import children, cpu_s
 
 from engineroom.cli import run as run_command
-from engineroom.client.transport import Address, address_from_url
+from engineroom.client.protocol.transport import Address, address_from_url
 from engineroom.compile.precisions import median_and_interval
 from engineroom.errors import LoadError
 from engineroom.load.conditions import conditions_of_now
-from engineroom.load.locust_run import LocustRun, measure_with_locust
-from engineroom.load.open_loop import OpenRun, send_on_schedule
-from engineroom.load.open_result import result_of_now
+from engineroom.load.locust.run import LocustRun, measure_with_locust
+from engineroom.load.open_loop.engine import OpenRun, send_on_schedule
+from engineroom.load.open_loop.schedule import poisson
+from engineroom.load.open_loop.verdict import result_of_now
 from engineroom.load.prepared import requests_from_golden
-from engineroom.load.schedule import poisson
 from engineroom.load.served import ServedModel, served_model, time_spent
 from engineroom.project import Project
 from engineroom.repository.golden import golden_from_repository

@@ -13,7 +13,7 @@ import grpc.experimental.gevent
 from locust import User, constant, events, task
 from locust.env import Environment
 
-from engineroom.load.locust_suite import Suite
+from engineroom.load.locust.suite import Suite
 
 # Locust runs users as greenlets: without this, one user's call would stop all the others.
 grpc.experimental.gevent.init_gevent()

@@ -31,7 +31,7 @@ from stall_server import HttpConnection, Stalls, http_answer
 
 from engineroom.cli import run as run_command
 from engineroom.client import Client
-from engineroom.client.transport import address_from_url
+from engineroom.client.protocol.transport import address_from_url
 from engineroom.errors import CallError
 from engineroom.load.conditions import conditions_of_now
 from engineroom.load.served import served_model, time_spent

@@ -6,7 +6,7 @@ python perf/shared_memory.py --quick     about 25 seconds
 One caller, one real Triton with a model that gives back what it gets, or a single number. Each round makes one call
 of every size and way after the other, so that a machine that drifts drifts for all. The ratio is the network's time
 over that of shared memory, call by call; its interval is a bootstrap of the rounds. `WORTH_BYTES`
-(client/placement.py) is the smallest size from which on shared memory is faster in every column.
+(client/memory/placement.py) is the smallest size from which on shared memory is faster in every column.
 """
 
 import tempfile
@@ -19,7 +19,8 @@ import click
 import numpy as np
 
 from engineroom.cli import run as run_command
-from engineroom.client import Client, placement
+from engineroom.client import Client
+from engineroom.client.memory import placement
 from engineroom.compile.precisions import median_and_interval
 from engineroom.load.conditions import conditions_of_now
 from engineroom.serve.server import Server, ServerOptions, running

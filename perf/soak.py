@@ -25,7 +25,8 @@ import numpy as np
 from marked import WIDTH, configure, publish_next
 
 from engineroom.cli import run as run_command
-from engineroom.client import AsyncClient, Client, placement
+from engineroom.client import AsyncClient, Client
+from engineroom.client.memory import placement
 from engineroom.errors import BadInput, EngineRoomError, ModelNotFound
 from engineroom.load.conditions import conditions_of_now
 from engineroom.serve.server import Server, ServerOptions, running

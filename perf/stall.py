@@ -27,19 +27,19 @@ from processor_time import cpu_s
 from stall_server import CONFIG, MODEL, ROW, Stalls
 
 from engineroom.cli import run as run_command
-from engineroom.client.transport import Address, address_from_url
+from engineroom.client.protocol.transport import Address, address_from_url
 from engineroom.errors import LoadError
 from engineroom.load.conditions import conditions_of_now
-from engineroom.load.locust_run import LocustRun, measure_with_locust
-from engineroom.load.open_loop import OpenRun, send_on_schedule
-from engineroom.load.open_result import result_of_now
-from engineroom.load.perf_analyzer import measure_with_perf_analyzer
-from engineroom.load.perf_binary import find_perf_analyzer
-from engineroom.load.perf_run import PerfRun
+from engineroom.load.locust.run import LocustRun, measure_with_locust
+from engineroom.load.open_loop.engine import OpenRun, send_on_schedule
+from engineroom.load.open_loop.schedule import poisson
+from engineroom.load.open_loop.verdict import result_of_now
+from engineroom.load.perf_analyzer.binary import find_perf_analyzer
+from engineroom.load.perf_analyzer.run import PerfRun
+from engineroom.load.perf_analyzer.tool import measure_with_perf_analyzer
 from engineroom.load.prepared import requests_from_golden
 from engineroom.load.result import Latency
 from engineroom.load.samples import latency_from_samples
-from engineroom.load.schedule import poisson
 from engineroom.load.served import served_model
 from engineroom.project import Project
 from engineroom.repository.golden import golden_from_repository, golden_to_file

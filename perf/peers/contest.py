@@ -16,12 +16,12 @@ from peers.search import Search, Window
 from peers.subject import Subject, tuning
 from peers.wire import requests_for, served_at
 
-from engineroom.client.transport import Address
+from engineroom.client.protocol.transport import Address
 from engineroom.errors import LoadError
-from engineroom.load.open_loop import OpenRun, send_on_schedule
+from engineroom.load.open_loop.engine import OpenRun, send_on_schedule
+from engineroom.load.open_loop.schedule import Schedule, constant, poisson
 from engineroom.load.prepared import Request
 from engineroom.load.samples import latency_from_samples
-from engineroom.load.schedule import Schedule, constant, poisson
 from engineroom.load.served import ServedModel
 from engineroom.project import Project
 from engineroom.serve.log import last_lines

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engineroom.client.metadata import ModelMetadata
-from engineroom.client.transport import Address
+from engineroom.client.protocol.transport import Address
 from engineroom.load.prepared import Request, requests_from_golden
 from engineroom.load.served import ServedModel
 from engineroom.repository.golden import Golden

@@ -25,8 +25,8 @@ from engineroom.client import (
     TensorMetadata,
 )
 from engineroom.client.deadline import left_s, over, timeout_us, within
-from engineroom.client.over_grpc import GrpcTransport
-from engineroom.client.transport import Connecting, address_from_url
+from engineroom.client.protocol.over_grpc import GrpcTransport
+from engineroom.client.protocol.transport import Connecting, address_from_url
 
 PROTOCOLS = ("grpc", "http")
 CONFIG = {"name": "m", "input": [{"name": "x", "data_type": "TYPE_FP32", "dims": [1]}]}

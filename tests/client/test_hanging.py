@@ -22,7 +22,7 @@ from engineroom.client import (
     ServerUnavailable,
     TensorMetadata,
 )
-from engineroom.client.budget import SPARE
+from engineroom.client.survival.budget import SPARE
 
 M = ModelMetadata("m", (TensorMetadata("x", "FP32", (1,)),), (TensorMetadata("y", "FP32", (1,)),))
 

@@ -17,7 +17,7 @@ from engineroom.client import (
     RetryPolicy,
     TensorMetadata,
 )
-from engineroom.client.hedge import ENOUGH, REMEMBERED, Latencies
+from engineroom.client.survival.hedge import ENOUGH, REMEMBERED, Latencies
 
 M = ModelMetadata("m", (TensorMetadata("x", "FP32", (1,)),), (TensorMetadata("y", "FP32", (1,)),))
 SOON = RetryPolicy(hedge=HedgePolicy(after_s=0.02))

@@ -7,7 +7,7 @@ from email.utils import formatdate
 import pytest
 
 from engineroom.client import Client, InferenceFailed, Rejected, ServerUnavailable
-from engineroom.client.outage import retry_after_s_from_header
+from engineroom.client.protocol.outage import retry_after_s_from_header
 
 PROTOCOLS = ("grpc", "http")
 

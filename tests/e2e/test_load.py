@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engineroom.client.transport import address_from_url
+from engineroom.client.protocol.transport import address_from_url
 from engineroom.errors import LoadError, ToolMissing
-from engineroom.load.perf_analyzer import measure_with_perf_analyzer
-from engineroom.load.perf_binary import find_perf_analyzer
-from engineroom.load.perf_install import install_perf_analyzer
-from engineroom.load.perf_run import PerfRun
+from engineroom.load.perf_analyzer.binary import find_perf_analyzer
+from engineroom.load.perf_analyzer.install import install_perf_analyzer
+from engineroom.load.perf_analyzer.run import PerfRun
+from engineroom.load.perf_analyzer.tool import measure_with_perf_analyzer
 from engineroom.load.result import results_from_file
 from engineroom.load.samples import samples_beside, samples_from_file
 from engineroom.load.served import served_model

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from engineroom.client import Client
-from engineroom.client.transport import address_from_url
+from engineroom.client.protocol.transport import address_from_url
 from engineroom.errors import LoadError
-from engineroom.load.perf_analyzer import measure_with_perf_analyzer
-from engineroom.load.perf_input import input_file
-from engineroom.load.perf_install import install_perf_analyzer
-from engineroom.load.perf_run import PerfRun
+from engineroom.load.perf_analyzer.input import input_file
+from engineroom.load.perf_analyzer.install import install_perf_analyzer
+from engineroom.load.perf_analyzer.run import PerfRun
+from engineroom.load.perf_analyzer.tool import measure_with_perf_analyzer
 from engineroom.load.served import served_model
 from engineroom.repository.golden import golden_from_repository
 from engineroom.repository.layout import Repository

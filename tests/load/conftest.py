@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from engineroom.client import ModelMetadata, TensorMetadata
-from engineroom.client.transport import Connecting, address_from_url
-from engineroom.load.fine_loop import FineLoop
-from engineroom.load.open_wire import open_caller
+from engineroom.client.protocol.transport import Connecting, address_from_url
+from engineroom.load.open_loop.fine_loop import FineLoop
+from engineroom.load.open_loop.wire import open_caller
 from engineroom.load.prepared import Request, requests_from_golden
 from engineroom.load.result import Conditions, Latency, LoadResult, Offered, ServerTime
 from engineroom.load.served import ServedModel, address_from_options, served_model

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engineroom.errors import BadInput
-from engineroom.load.locust_run import LocustRun
+from engineroom.load.locust.run import LocustRun
 from engineroom.load.result import results_from_file
 from engineroom.load.samples import samples_from_file
 from engineroom.load.served import address_from_options

@@ -61,7 +61,7 @@ def test_a_promise_that_is_never_kept(load_stall):
 
 
 def test_what_was_measured_before_the_generator_was_the_limit_stands(load_stall, monkeypatch):
-    from engineroom.load import open_result
+    from engineroom.load.open_loop import verdict as open_result
 
     def refuse(result):
         if result.offered.value > 60:

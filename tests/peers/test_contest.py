@@ -15,9 +15,9 @@ from peers.table import json_from_field, lines_from_field
 from peers.wire import requests_for, served_at
 
 from engineroom.client import ModelMetadata, TensorMetadata
-from engineroom.client.transport import Address
+from engineroom.client.protocol.transport import Address
 from engineroom.compile.recipes import recipe_from_name
-from engineroom.load.schedule import constant
+from engineroom.load.open_loop.schedule import constant
 from engineroom.repository.golden import Golden, golden_from_repository
 from engineroom.repository.layout import GRAPH, Repository
 

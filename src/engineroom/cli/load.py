@@ -19,7 +19,7 @@ from engineroom.cli.measuring import (
 )
 from engineroom.cli.open_load import compare, sweep
 from engineroom.cli.open_load import run as open_loop
-from engineroom.load.locust_shapes import FORMS
+from engineroom.load.locust.shapes import FORMS
 from engineroom.load.thresholds import Thresholds
 from engineroom.project import Project
 
@@ -56,9 +56,9 @@ def perf_analyzer(name: str, max_p95_ms: float | None, max_p99_ms: float | None,
     """Measure model NAME with NVIDIA's perf_analyzer, at one load after the other."""
     import tempfile
 
-    from engineroom.load.perf_analyzer import measure_with_perf_analyzer
-    from engineroom.load.perf_binary import find_perf_analyzer
-    from engineroom.load.perf_run import PerfRun
+    from engineroom.load.perf_analyzer.binary import find_perf_analyzer
+    from engineroom.load.perf_analyzer.run import PerfRun
+    from engineroom.load.perf_analyzer.tool import measure_with_perf_analyzer
     from engineroom.load.served import address_from_options, served_model
 
     wanted = Wanted(Thresholds(max_p95_ms, max_p99_ms), given.pop("as_json"), given.pop("output"))
@@ -79,7 +79,7 @@ def _kept(result: "LoadResult", samples: "Samples | None", output: Path | None) 
 
 def _input_data(text: str | None, served: "ServedModel", folder: Path) -> Path | None:
     from engineroom.client.check import checked
-    from engineroom.load.perf_input import input_file
+    from engineroom.load.perf_analyzer.input import input_file
     from engineroom.repository.golden import golden_from_repository
     from engineroom.repository.layout import Repository
 
@@ -96,7 +96,7 @@ def install_perf_analyzer(as_json: bool) -> None:
     """Install NVIDIA's perf_analyzer for this user, with the C library it needs where the system's is older."""
     import json
 
-    from engineroom.load.perf_install import install_perf_analyzer as install
+    from engineroom.load.perf_analyzer.install import install_perf_analyzer as install
 
     if not as_json:
         click.echo("installing perf_analyzer, unless it is there already", err=True)
@@ -118,7 +118,7 @@ def install_perf_analyzer(as_json: bool) -> None:
 @click.option("--picture", type=FILE, help="Draw the distribution of the latencies into a PNG file.")
 def locust(name: str, as_json: bool, output: Path | None, picture: Path | None, **given: Any) -> None:
     """Measure model NAME with the project's perf/locustfile.py: golden inputs, every answer compared."""
-    from engineroom.load.locust_run import LocustRun, measure_with_locust
+    from engineroom.load.locust.run import LocustRun, measure_with_locust
     from engineroom.load.served import address_from_options
 
     names = ("max_p95_ms", "max_p99_ms", "max_failure_ratio", "min_goodput_ratio")

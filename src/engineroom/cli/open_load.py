@@ -25,9 +25,9 @@ from engineroom.project import Project
 
 if TYPE_CHECKING:
     from engineroom.load.compare import Ratio
-    from engineroom.load.open_loop import OpenRun
+    from engineroom.load.open_loop.engine import OpenRun
+    from engineroom.load.open_loop.schedule import Schedule
     from engineroom.load.samples import Samples
-    from engineroom.load.schedule import Schedule
 
 RATE_OF_A_WORKER = 2000
 """Requests per second that one process is given unless `--workers` says otherwise: it keeps its times with ease."""
@@ -159,8 +159,8 @@ def _ratios_as_text(found: "dict[str, tuple[Ratio, ...]]", margin: float) -> str
 
 
 def _measured(wished: "OpenRun", slo_ms: float, publish_anyway: bool) -> "tuple[LoadResult, Samples]":
-    from engineroom.load.open_loop import send_on_schedule
-    from engineroom.load.open_result import refuse_own_figures, result_of_now
+    from engineroom.load.open_loop.engine import send_on_schedule
+    from engineroom.load.open_loop.verdict import refuse_own_figures, result_of_now
 
     click.echo(f"sending {len(wished.schedule.offsets_s):,} requests: {wished.schedule.words}", err=True)
     done = send_on_schedule(wished)
@@ -171,7 +171,7 @@ def _measured(wished: "OpenRun", slo_ms: float, publish_anyway: bool) -> "tuple[
 
 
 def _run(name: str, given: dict[str, Any]) -> "OpenRun":
-    from engineroom.load.open_loop import OpenRun
+    from engineroom.load.open_loop.engine import OpenRun
     from engineroom.load.prepared import requests_from_golden
     from engineroom.load.served import address_from_options, served_model
     from engineroom.repository.golden import golden_from_repository
@@ -188,7 +188,7 @@ def _run(name: str, given: dict[str, Any]) -> "OpenRun":
 
 
 def _schedule(given: dict[str, Any]) -> "Schedule":
-    from engineroom.load import schedule
+    from engineroom.load.open_loop import schedule
 
     rate, steps, times = given["rate"], given["steps"], given["times"]
     if [rate, steps, times].count(None) != 2:

@@ -123,7 +123,7 @@ def _tensorrt(kind: str, extra: str) -> Check:
 
 
 def _perf_analyzer() -> Check:
-    from engineroom.load.perf_binary import find_perf_analyzer, wheel_version
+    from engineroom.load.perf_analyzer.binary import find_perf_analyzer, wheel_version
 
     try:
         tool = find_perf_analyzer()
@@ -137,7 +137,7 @@ def _perf_analyzer() -> Check:
 
 
 def _mending_perf_analyzer(missing: ToolMissing) -> tuple[str, str]:
-    from engineroom.load.perf_binary import INSTALL, check_platform
+    from engineroom.load.perf_analyzer.binary import INSTALL, check_platform
 
     try:
         check_platform()

@@ -10,16 +10,16 @@ Usable in an application that has numpy and tritonclient and nothing else of eng
 """
 
 from engineroom.client.async_client import AsyncClient
-from engineroom.client.async_functions import AsyncFunctionTransport
-from engineroom.client.async_transport import AsyncTransport
 from engineroom.client.classification import Classification
 from engineroom.client.client import Client
-from engineroom.client.functions import FunctionTransport
-from engineroom.client.hedge import HedgePolicy
 from engineroom.client.metadata import ModelMetadata, TensorMetadata
-from engineroom.client.retry import RetryPolicy
-from engineroom.client.tls import TLS
-from engineroom.client.transport import Arrays, InputTensor, Request, RequestedOutput, Transport
+from engineroom.client.protocol.async_functions import AsyncFunctionTransport
+from engineroom.client.protocol.async_transport import AsyncTransport
+from engineroom.client.protocol.functions import FunctionTransport
+from engineroom.client.protocol.tls import TLS
+from engineroom.client.protocol.transport import Arrays, InputTensor, Request, RequestedOutput, Transport
+from engineroom.client.survival.hedge import HedgePolicy
+from engineroom.client.survival.retry import RetryPolicy
 from engineroom.errors import (
     BadInput,
     CallError,

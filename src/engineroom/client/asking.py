@@ -8,12 +8,12 @@ from dataclasses import replace
 from engineroom.client.batch import joined
 from engineroom.client.classification import Classification, classifications_from_array
 from engineroom.client.deadline import left_s, within
-from engineroom.client.failover import Failover
 from engineroom.client.metadata import ModelMetadata
+from engineroom.client.protocol.transport import Arrays, InputTensor
 from engineroom.client.question import Prepared, Question, prepared, ranked_output
 from engineroom.client.runner import Runner
 from engineroom.client.stream import check_one_answer
-from engineroom.client.transport import Arrays, InputTensor
+from engineroom.client.survival.failover import Failover
 from engineroom.errors import BadInput, CallError, DeadlineExceeded, InferenceFailed, ModelNotFound, Rejected
 
 

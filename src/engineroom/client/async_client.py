@@ -6,17 +6,17 @@ from typing import Any
 
 from engineroom.client.asking import Asking
 from engineroom.client.async_several import AsyncSeveral
-from engineroom.client.async_transport import AsyncTransport
 from engineroom.client.check import mapping
 from engineroom.client.classification import Classification
-from engineroom.client.dial import addresses_from_urls, async_transport_from_address, given_transports
-from engineroom.client.failover import Failover
 from engineroom.client.metadata import ModelMetadata
+from engineroom.client.protocol.async_transport import AsyncTransport
+from engineroom.client.protocol.dial import addresses_from_urls, async_transport_from_address, given_transports
+from engineroom.client.protocol.tls import TLS
+from engineroom.client.protocol.transport import Arrays, Connecting
 from engineroom.client.question import Question
-from engineroom.client.retry import RetryPolicy
 from engineroom.client.runner import LoopRunner
-from engineroom.client.tls import TLS
-from engineroom.client.transport import Arrays, Connecting
+from engineroom.client.survival.failover import Failover
+from engineroom.client.survival.retry import RetryPolicy
 
 
 class AsyncClient(AsyncSeveral):

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from engineroom.client.many import Many
-from engineroom.client.transport import Arrays
+from engineroom.client.protocol.transport import Arrays
 from engineroom.errors import CallError
 
 

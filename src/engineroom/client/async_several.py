@@ -7,9 +7,9 @@ from typing import Any, Literal
 from engineroom.client.async_many import answers_in_loop
 from engineroom.client.check import mapping
 from engineroom.client.many import WINDOW, Many
+from engineroom.client.protocol.transport import Arrays
 from engineroom.client.question import Question
 from engineroom.client.several import begun_stream
-from engineroom.client.transport import Arrays
 
 
 class AsyncSeveral:

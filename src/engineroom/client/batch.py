@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engineroom.client.metadata import ModelMetadata
-from engineroom.client.transport import Arrays, InputTensor
+from engineroom.client.protocol.transport import Arrays, InputTensor
 from engineroom.errors import InferenceFailed
 
 

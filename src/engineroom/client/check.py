@@ -17,7 +17,7 @@ import numpy.typing as npt
 from engineroom.client.arrays import array_from_value, is_typed, kind_of
 from engineroom.client.images import array_from_images, has_images
 from engineroom.client.metadata import ModelMetadata, TensorMetadata
-from engineroom.client.transport import InputTensor
+from engineroom.client.protocol.transport import InputTensor
 from engineroom.errors import BadInput
 
 

@@ -5,18 +5,18 @@ from types import TracebackType
 from typing import Any
 
 from engineroom.client.asking import Asking
-from engineroom.client.async_transport import Blocking
 from engineroom.client.check import mapping
 from engineroom.client.classification import Classification
-from engineroom.client.dial import addresses_from_urls, given_transports, transport_from_address
-from engineroom.client.failover import Failover
 from engineroom.client.metadata import ModelMetadata
+from engineroom.client.protocol.async_transport import Blocking
+from engineroom.client.protocol.dial import addresses_from_urls, given_transports, transport_from_address
+from engineroom.client.protocol.tls import TLS
+from engineroom.client.protocol.transport import Arrays, Connecting, Transport
 from engineroom.client.question import Question
-from engineroom.client.retry import RetryPolicy
 from engineroom.client.runner import ThreadRunner, finished
 from engineroom.client.several import Several
-from engineroom.client.tls import TLS
-from engineroom.client.transport import Arrays, Connecting, Transport
+from engineroom.client.survival.failover import Failover
+from engineroom.client.survival.retry import RetryPolicy
 
 
 class Client(Several):

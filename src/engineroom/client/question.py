@@ -8,7 +8,7 @@ from engineroom.client.batch import parts_of
 from engineroom.client.check import check_names, checked
 from engineroom.client.classification import CLASSIFIABLE
 from engineroom.client.metadata import ModelMetadata
-from engineroom.client.transport import InputTensor, Request, RequestedOutput
+from engineroom.client.protocol.transport import InputTensor, Request, RequestedOutput
 from engineroom.errors import BadInput
 
 

@@ -8,10 +8,10 @@ from engineroom.client.asking import Asking
 from engineroom.client.check import mapping
 from engineroom.client.deadline import left_s
 from engineroom.client.many import WINDOW, Many, answers_to
+from engineroom.client.protocol.transport import Arrays, Request
 from engineroom.client.question import Question
 from engineroom.client.runner import finished
 from engineroom.client.stream import in_thread
-from engineroom.client.transport import Arrays, Request
 from engineroom.errors import BadInput, DeadlineExceeded, InferenceFailed, ModelNotFound
 
 

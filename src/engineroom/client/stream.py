@@ -11,14 +11,14 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Protocol, cast, runtime_checkable
 
-from engineroom.client.async_transport import AsyncTransport, Blocking
-from engineroom.client.course import Course
 from engineroom.client.deadline import within
-from engineroom.client.endpoints import Endpoints
 from engineroom.client.metadata import ModelMetadata
-from engineroom.client.outage import by_queue, refused, rejected, stranger, understood
+from engineroom.client.protocol.async_transport import AsyncTransport, Blocking
+from engineroom.client.protocol.outage import by_queue, refused, rejected, stranger, understood
+from engineroom.client.protocol.transport import Address, Arrays, Request, arrays_from_result, wire_array
 from engineroom.client.runner import Runner, finished
-from engineroom.client.transport import Address, Arrays, Request, arrays_from_result, wire_array
+from engineroom.client.survival.course import Course
+from engineroom.client.survival.endpoints import Endpoints
 from engineroom.errors import BadInput, CallError, ModelNotFound
 
 UNKNOWN = ("Request for unknown model", "is not ready")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engineroom.client import Client, ModelMetadata
-from engineroom.client.transport import PORTS, Address, address_from_url
+from engineroom.client.protocol.transport import PORTS, Address, address_from_url
 from engineroom.errors import BadInput, LoadError
 from engineroom.load.result import ServerTime
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from engineroom.client import Client
-from engineroom.client.transport import address_from_url
+from engineroom.client.protocol.transport import address_from_url
 from engineroom.errors import BadInput, GoldenMismatch, LoadRefused, RepositoryError, ServerError
 from engineroom.repository.layout import ModelFolder
 from engineroom.serve.endpoint import ask, load_model, unload_model

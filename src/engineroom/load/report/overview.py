@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from engineroom.load.open_result import LATEST_MS
+from engineroom.load.open_loop.verdict import LATEST_MS
 from engineroom.load.report.chart import SERIES, Chart, Words, legend
 from engineroom.load.report.markup import table
 from engineroom.load.report.scale import Floats, linear_scale, log_scale, percentile_scale, position

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 
 from engineroom import __version__
 from engineroom.errors import LoadError
-from engineroom.load.open_result import MARK
+from engineroom.load.open_loop.verdict import MARK
 from engineroom.load.report.course import course_of, goodput_figure, latency_figure
 from engineroom.load.report.inside import shares_figure
 from engineroom.load.report.markup import html_from_element, table, tag

@@ -10,7 +10,7 @@ Requests are a model's golden inputs, so every answer is known and compared: a w
 """
 
 import grpc.experimental.gevent
-from engineroom.load.locust_suite import Suite
+from engineroom.load.locust.suite import Suite
 from locust import User, constant, events, task
 from locust.env import Environment
 

@@ -1,0 +1,1 @@
+"""Tensors through shared memory, where client and server are on one machine."""

@@ -1,0 +1,1 @@
+"""Locust as first class: suite, shapes, goodput."""

@@ -1,0 +1,1 @@
+"""NVIDIA's perf_analyzer: its binary, its runs, its reports."""
