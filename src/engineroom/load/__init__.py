@@ -1,1 +1,1 @@
-"""Measuring a running server: perf_analyzer and Locust, with one result type for both."""
+"""Measuring a running server: an open loop, Locust and perf_analyzer, with one form of results for all."""
