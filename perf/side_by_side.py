@@ -79,7 +79,7 @@ def measure(wanted: Wanted, choices: list[tuple[Peer, str]]) -> None:
     seconds, rounds = (1.0, 6) if wanted.quick else (wanted.seconds, 14)
     found = {}
     for name in wanted.model or MODELS:
-        one = subject(project, name, wanted.output.parent / "peers")
+        one = subject(project, name, wanted.output.parent.resolve() / "peers")
         with field_of(one, choices, tell) as field:
             searched(field, seconds, rounds, tell)
             found[name] = json_from_field(field)
