@@ -19,7 +19,7 @@ from peers.wire import requests_for, served_at
 from engineroom.client.protocol.transport import Address
 from engineroom.errors import LoadError
 from engineroom.load.open_loop.engine import OpenRun, send_on_schedule
-from engineroom.load.open_loop.schedule import Schedule, constant, poisson
+from engineroom.load.open_loop.schedule import Schedule, Step, constant, stepped
 from engineroom.load.prepared import Request
 from engineroom.load.samples import latency_from_samples
 from engineroom.load.served import ServedModel
@@ -30,6 +30,9 @@ from engineroom.serve.server import ServerOptions, running
 
 START_S = 120.0
 OURS = "engineroom"
+WARM_UP_S = 1.0
+"""Each window begins with so long at half its rate, which does not count: a server that stood still has to find its
+memory and its threads again."""
 TIMEOUT_S = 5.0
 """Longest wait for an answer: beyond every SLO here, and short enough for a server that has fallen far behind."""
 
@@ -56,8 +59,12 @@ class Contestant:
     slo_ms: float
     search: Search
 
-    def measured(self, schedule: Schedule) -> Window:
+    def measured(self, schedule: Schedule, warm_up_s: float = 0.0) -> Window:
         """Offer a schedule, and say how it went.
+
+        Args:
+            schedule: When requests are due.
+            warm_up_s: How much of its begin does not count.
 
         Raises:
             LoadError: There was no right answer to begin with.
@@ -66,17 +73,17 @@ class Contestant:
         before_s = self.tree.cpu_s()
         done = send_on_schedule(run)
         spent_s = self.tree.cpu_s() - before_s
-        samples = done.samples
+        samples = done.samples.between(done.begin_s + warm_up_s, float("inf"))
         latency = latency_from_samples(samples.latency_ms)
         lateness_ms = (samples.sent_s - samples.begin_s) * 1000
         late = latency_from_samples(lateness_ms)
         return Window(
-            rate_per_s=schedule.rate_per_s,
+            rate_per_s=self.search.rate_per_s if warm_up_s else schedule.rate_per_s,
             in_time=float((~samples.failed & (samples.latency_ms <= self.slo_ms)).mean()),
             p50_ms=latency.p50_ms,
             p99_ms=latency.p99_ms,
             # Every request was also sent once before the schedule began.
-            cpu_us=spent_s * 1e6 / (len(samples) + len(self.requests)),
+            cpu_us=spent_s * 1e6 / (len(done.samples) + len(self.requests)),
             memory_bytes=self.tree.memory_bytes(),
             lateness_p99_ms=late.p99_ms,
             reasons=done.reasons,
@@ -86,7 +93,9 @@ class Contestant:
         """One window at the search's next rate, with the other servers asleep."""
         self.tree.resume()
         try:
-            window = self.measured(poisson(self.search.rate_per_s, seconds, seed))
+            rate_per_s = self.search.rate_per_s
+            steps = (Step(rate_per_s / 2, WARM_UP_S), Step(rate_per_s, seconds))
+            window = self.measured(stepped(steps, seed), WARM_UP_S)
         except LoadError as error:
             window = Window(self.search.rate_per_s, 0.0, float("nan"), float("nan"), reasons={"no answer": str(error)})
         finally:

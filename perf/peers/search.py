@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 LEAST_IN_TIME = 0.99
 """Share of the requests that must be rightly answered within the SLO: its p99, with failures counted as beyond it."""
-HOPELESS = 0.8
+HOPELESS = 0.3
 """Below this share one window is enough; above it, chance may have been against the server, and it gets a second."""
 STEP = 1.5
 """Factor from one rate to the next while one side of the bracket is missing."""
@@ -54,7 +54,7 @@ class Search:
         broken_per_s: The lowest rate that was not.
     """
 
-    def __init__(self, guess_per_s: float, close: float = 1.06) -> None:
+    def __init__(self, guess_per_s: float, close: float = 1.1) -> None:
         self.close = close
         self.windows: list[Window] = []
         self.kept: Window | None = None

@@ -37,8 +37,8 @@ class Tuning:
 
 
 TUNING = {
-    ("efficientnet_lite0", "onnxruntime"): Tuning(4, 5.0, 80.0),
-    ("efficientnet_lite0", "openvino"): Tuning(8, 5.0, 160.0),
+    ("efficientnet_lite0", "onnxruntime"): Tuning(4, 5.0, 60.0),
+    ("efficientnet_lite0", "openvino"): Tuning(8, 5.0, 140.0),
     ("digits", "onnxruntime"): Tuning(16, 2.0, 500.0),
     ("digits", "openvino"): Tuning(16, 2.0, 500.0),
 }
