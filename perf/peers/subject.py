@@ -23,7 +23,7 @@ from engineroom.serve.triton import BACKENDS
 
 @dataclass(frozen=True)
 class Tuning:
-    """What the peers are set to, alike: found by trying, as their documentation advises.
+    """What the peers are set to, alike: chosen, not searched for each of them.
 
     Attributes:
         batch: Most rows of one inference.
