@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engineroom.client import Client, ModelMetadata
+from engineroom.client.protocol.over_grpc import close_once
 from engineroom.client.protocol.transport import PORTS, Address, address_from_url
 from engineroom.errors import BadInput, LoadError
 from engineroom.load.result import ServerTime
@@ -142,4 +143,7 @@ def _asking(address: Address) -> Iterator[tuple[Any, dict[str, Any]]]:
     except (InferenceServerException, OSError) as error:
         raise LoadError(f"{address.url} does not tell about its models: {error}. Is it still running?") from error
     finally:
-        client.close()
+        if over_grpc:
+            close_once(client)
+        else:
+            client.close()

@@ -96,3 +96,13 @@ def test_a_header_has_a_name(name):
 
 def test_a_headers_value_stands_in_no_text_about_the_address():
     assert "secret" not in repr(address_from_url("http://server", Connecting({"api-key": "secret"})))
+
+
+def test_a_grpc_channel_is_closed_once(monkeypatch):
+    """tritonclient closes it again when it is collected, which under gevent leaves gRPC waiting for ever."""
+    transport = GrpcTransport(address_from_url("grpc://127.0.0.1:1"))
+    client, closed = transport._client, []
+    monkeypatch.setattr(client._channel, "close", lambda: closed.append(client))
+    transport.close()
+    client.__del__()
+    assert closed == [client]
