@@ -1,6 +1,7 @@
 """Processor time of other processes, as the scheduler counts it."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 PROCESS_CLOCK = 2
@@ -17,4 +18,8 @@ def cpu_s(pid: int) -> float:
 
 def children() -> set[int]:
     """The processes that this one has started and that still run."""
-    return {int(pid) for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()}
+    found: set[int] = set()
+    for path in Path("/proc/self/task").glob("*/children"):
+        with suppress(FileNotFoundError):  # a thread that has ended meanwhile
+            found.update(map(int, path.read_text().split()))
+    return found
