@@ -106,6 +106,18 @@ def test_open_breakers_do_not_keep_callers_from_the_last_servers(servers):
     ask(client)
 
 
+def test_a_server_that_came_back_unseen_is_asked_when_the_other_one_dies(servers):
+    first, second, _ = servers
+    first.error = ServerUnavailable("killed")
+    client = Client(transport=servers[:2])
+    for _ in range(50):
+        ask(client)
+    assert client._asking.servers._endpoints.all[0].breaker.open
+    first.error, second.error = None, ServerUnavailable("killed")
+    for _ in range(50):
+        ask(client)
+
+
 def test_an_unknown_model_is_unknown_everywhere(servers):
     with Client(transport=servers) as client, pytest.raises(ModelNotFound, match="Loaded: m"):
         client.infer("n", x=[1.0])

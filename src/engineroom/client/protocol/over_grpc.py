@@ -37,7 +37,8 @@ OPTIONS = (
     # A client that waits for a server to start must not inherit, or grow, two minutes of back-off.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
+    # Well below `breaker.OPEN_S`: a probe that meets a channel in its back-off fails without having tried.
+    ("grpc.max_reconnect_backoff_ms", 250),
     # As over HTTP: a proxy of the environment is for the outside, not for the server that was named.
     ("grpc.enable_http_proxy", 0),
 )

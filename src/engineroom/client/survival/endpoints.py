@@ -34,8 +34,8 @@ class Endpoint:
 class Endpoints:
     """Chooses the server with the fewest requests in flight among those whose breaker lets requests through.
 
-    Where no breaker does, every server is worth a try: a breaker spares callers a dead server while there is another,
-    and never keeps them from the last one.
+    Where no breaker does, every server is worth a try, and where a request has failed at all that are let through, the
+    others are: a breaker spares callers a dead server while there is another, and never keeps them from the last one.
     """
 
     def __init__(self, transports: Sequence[AsyncTransport]) -> None:
@@ -86,9 +86,11 @@ class Endpoints:
         with self._lock:
             now = time.monotonic()
             allowed = [endpoint for endpoint in self.all if endpoint.breaker.allows(now)] or self.all
-            fresh = [endpoint for endpoint in allowed if endpoint not in tried] or allowed
-            fewest = min(endpoint.in_flight for endpoint in fresh)
-            chosen = random.choice([endpoint for endpoint in fresh if endpoint.in_flight == fewest])  # noqa: S311
+            untried = [endpoint for endpoint in self.all if endpoint not in tried]
+            # One that has failed this very request is a worse choice than one whose failures are older.
+            worth = [endpoint for endpoint in untried if endpoint in allowed] or untried or allowed
+            fewest = min(endpoint.in_flight for endpoint in worth)
+            chosen = random.choice([endpoint for endpoint in worth if endpoint.in_flight == fewest])  # noqa: S311
             chosen.in_flight += 1
             chosen.breaker.begin()
             return chosen
