@@ -59,11 +59,12 @@ class Contestant:
     slo_ms: float
     search: Search
 
-    def measured(self, schedule: Schedule, warm_up_s: float = 0.0) -> Window:
+    def measured(self, schedule: Schedule, rate_per_s: float, warm_up_s: float = 0.0) -> Window:
         """Offer a schedule, and say how it went.
 
         Args:
             schedule: When requests are due.
+            rate_per_s: Its rate, where it counts.
             warm_up_s: How much of its begin does not count.
 
         Raises:
@@ -78,7 +79,7 @@ class Contestant:
         lateness_ms = (samples.sent_s - samples.begin_s) * 1000
         late = latency_from_samples(lateness_ms)
         return Window(
-            rate_per_s=self.search.rate_per_s if warm_up_s else schedule.rate_per_s,
+            rate_per_s=rate_per_s,
             in_time=float((~samples.failed & (samples.latency_ms <= self.slo_ms)).mean()),
             p50_ms=latency.p50_ms,
             p99_ms=latency.p99_ms,
@@ -95,7 +96,7 @@ class Contestant:
         try:
             rate_per_s = self.search.rate_per_s
             steps = (Step(rate_per_s / 2, WARM_UP_S), Step(rate_per_s, seconds))
-            window = self.measured(stepped(steps, seed), WARM_UP_S)
+            window = self.measured(stepped(steps, seed), rate_per_s, WARM_UP_S)
         except LoadError as error:
             window = Window(self.search.rate_per_s, 0.0, float("nan"), float("nan"), reasons={"no answer": str(error)})
         finally:
@@ -213,7 +214,7 @@ def _wait_until_ready(one: Contestant, log: Path) -> None:
     until_s = time.monotonic() + START_S
     while True:
         try:
-            one.measured(constant(10, 0.5))
+            one.measured(constant(10, 0.5), 10)
             return
         except LoadError as error:
             if time.monotonic() > until_s or not one.tree.pids():

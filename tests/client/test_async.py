@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from one_model import in_flight
 
 from engineroom.client import (
     AsyncClient,
@@ -23,10 +24,6 @@ from engineroom.client import (
 )
 
 M = ModelMetadata("m", (TensorMetadata("x", "FP32", (1,)),), (TensorMetadata("y", "FP32", (1,)),), 4)
-
-
-def in_flight(client):
-    return [endpoint.in_flight for endpoint in client._asking.servers._endpoints.all]
 
 
 async def double(arrays):

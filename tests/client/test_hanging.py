@@ -3,12 +3,13 @@
 import asyncio
 import signal
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 
 import numpy as np
 import pytest
+from one_model import M, ask, asked, in_flight
+from waiting import wait_until
 
 from engineroom.client import (
     AsyncClient,
@@ -17,33 +18,10 @@ from engineroom.client import (
     DeadlineExceeded,
     FunctionTransport,
     HedgePolicy,
-    ModelMetadata,
     RetryPolicy,
     ServerUnavailable,
-    TensorMetadata,
 )
 from engineroom.client.survival.budget import SPARE
-
-M = ModelMetadata("m", (TensorMetadata("x", "FP32", (1,)),), (TensorMetadata("y", "FP32", (1,)),))
-
-
-def ask(client, **options):
-    return int(client.infer("m", x=[1.0], **options)["y"][0])
-
-
-def asked(servers):
-    return [len(server.requests) for server in servers]
-
-
-def wait_until(happened):
-    deadline = time.monotonic() + 20
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
-def in_flight(client):
-    return [endpoint.in_flight for endpoint in client._asking.servers._endpoints.all]
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from one_model import M, ask, asked, in_flight
+from waiting import wait_until
 
 from engineroom.client import (
     BadInput,
@@ -13,13 +15,10 @@ from engineroom.client import (
     FunctionTransport,
     HedgePolicy,
     InferenceFailed,
-    ModelMetadata,
     RetryPolicy,
-    TensorMetadata,
 )
 from engineroom.client.survival.hedge import ENOUGH, REMEMBERED, Latencies
 
-M = ModelMetadata("m", (TensorMetadata("x", "FP32", (1,)),), (TensorMetadata("y", "FP32", (1,)),))
 SOON = RetryPolicy(hedge=HedgePolicy(after_s=0.02))
 
 
@@ -47,25 +46,6 @@ def servers():
     yield servers
     for server in servers:
         server.go.set()
-
-
-def ask(client, **options):
-    return int(client.infer("m", x=[1.0], **options)["y"][0])
-
-
-def asked(servers):
-    return [len(server.requests) for server in servers]
-
-
-def wait_until(happened):
-    deadline = time.monotonic() + 20
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
-def in_flight(client):
-    return [endpoint.in_flight for endpoint in client._asking.servers._endpoints.all]
 
 
 def test_another_server_answers_while_the_first_is_silent(servers):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import wait_until
 
 from engineroom.client import (
     BadInput,
@@ -59,13 +60,6 @@ def nobody():
 
 def moody(client, sleep_ms=0, complaint="", rows=1, **options):
     return client.infer("moody", sleep_ms=[[sleep_ms]] * rows, complaint=[[complaint]] * rows, **options)
-
-
-def wait_until(condition, timeout_s=10.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.01)
 
 
 def test_both_protocols_tell_the_same_of_a_model(client):

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from waiting import wait_until
 
 from engineroom.client.protocol.transport import address_from_url
 from engineroom.errors import LoadError, ToolMissing
@@ -159,7 +160,8 @@ class TestPerfAnalyzer:
 
     def test_every_request_is_kept_where_it_is_wanted(self, load, place, tmp_path):
         path = tmp_path / "result.json"
-        options = ("--url", place.url("http"), *QUICK, "--concurrency", "1:2", "--keep-samples", "--output", path)
+        options = ("--url", place.url("http"), *QUICK, "--concurrency", "1:2", "--output", path)
+        options += ("--keep-samples", "--slo-ms", "5000")
         status, output, errors = load("perf-analyzer", "adder", *options)
         assert status == 0, errors
         assert "which slows perf_analyzer" in output
@@ -167,7 +169,7 @@ class TestPerfAnalyzer:
         assert [one.samples for one in results] == ["result-1.samples.jsonl.gz", "result-2.samples.jsonl.gz"]
         for one in results:
             samples = samples_from_file(tmp_path / one.samples)
-            assert len(samples) == one.requests
+            assert len(samples) == one.requests == one.goodput.in_time
             assert np.median(samples.latency_ms) == pytest.approx(one.latency.p50_ms, rel=0.05)
         status, output, _ = load("compare", path, path)
         assert status == 0
@@ -393,13 +395,6 @@ def answers(port):
 def stats(port):
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/stats/requests", timeout=20) as answer:
         return json.load(answer)
-
-
-def wait_until(condition, timeout_s=20.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.1)
 
 
 @pytest.mark.usefixtures("tool")

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
+from waiting import wait_until
 
 from engineroom.client import Client, InferenceFailed
 from engineroom.errors import GoldenMismatch, PortInUse, ServerError, StartupFailed
@@ -71,13 +71,6 @@ def without_openvino(version):
     passport = passport_from_file(version / MANIFEST)
     plan = replace(passport.artefacts[0], file="model.rtx-sm89.plan", target="tensorrt-rtx:sm89")
     (version / MANIFEST).write_text(replace(passport, artefacts=(plan,)).to_json())
-
-
-def wait_until(condition, timeout_s=30.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.02)
 
 
 def region_names(pid):

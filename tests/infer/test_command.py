@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from authority import Authority
 
 from engineroom.serve.server import ServerOptions, running
 
@@ -135,6 +136,24 @@ def test_a_server_that_is_not_there_is_one_error(engineroom, tmp_path, x):
     assert status == 1
     assert errors.startswith("error: no Triton answers at grpc://127.0.0.1:9")
     assert not output.exists()
+
+
+def test_certificates_are_asked_for_and_shown(engineroom, repository, tmp_path, x):
+    authority = Authority(tmp_path)
+    (theirs, their_key), (ours, our_key) = authority.issue("server", "engineroom"), authority.issue("caller", "caller")
+    files = {"server-cert": theirs, "server-key": their_key, "root-cert": authority.certificate}
+    arguments = ["--grpc-use-ssl-mutual=true", *(f"--grpc-{name}={path}" for name, path in files.items())]
+    words = ["infer", "double", str(tmp_path / "x.npy"), "--output", str(tmp_path / "y.npy")]
+    with running(ServerOptions(repository, drain_s=0, arguments=tuple(arguments))) as server:
+        words += ["--url", f"grpcs://{server.grpc}", "--ca", str(authority.certificate), "--server-name", "engineroom"]
+        known = ["--certificate", str(ours), "--key", str(our_key)]
+        assert "certificate" in engineroom(*words)[2]
+        assert engineroom(*words, *known)[0] == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), 2 * x)
+
+
+def test_a_key_without_its_certificate_is_one_error(infer, x):
+    assert infer("x.npy", "--output", "y.npy", "--key", "k.pem")[2].startswith("error: TLS: a key is given without")
 
 
 @pytest.fixture

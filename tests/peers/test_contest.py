@@ -101,7 +101,7 @@ def test_an_installed_peer_answers_rightly(peer, tiny_built):
     tiny = Subject(recipe_from_name(tiny_built, "tiny"), version, golden, version / GRAPH)
     with peer_up(tiny, peer, "openvino") as one:
         one.tree.resume()
-        window = one.measured(constant(20, 0.5))
+        window = one.measured(constant(20, 0.5), 20)
     assert window.reasons == {}
     assert window.cpu_us > 0
     assert window.memory_bytes > 1 << 20

@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from waiting import wait_until
 
 from engineroom.registry.log import log_version
 from engineroom.registry.record import record_from_version
@@ -170,17 +171,10 @@ def following(logged: ModelFolder, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_following_goes_on_and_says_only_what_is_new(following: Path, logged: ModelFolder, server: Server) -> None:
-    until(lambda: served_by(logged) == {"config.pbtxt": (1,)})
+    wait_until(lambda: served_by(logged) == {"config.pbtxt": (1,)})
     point_champion(server, logged, 2)
-    until(lambda: served_by(logged) == {"config.pbtxt": (2,)})
-    until(lambda: f"{logged.name}: version 2, the champion, is served" in following.read_text())
+    wait_until(lambda: served_by(logged) == {"config.pbtxt": (2,)})
+    wait_until(lambda: f"{logged.name}: version 2, the champion, is served" in following.read_text())
     time.sleep(1.5)
     lines = [line for line in following.read_text().splitlines() if "the champion, is served" in line]
     assert [line.split()[2] for line in lines] in (["1,", "2,"], ["2,"])
-
-
-def until(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

@@ -12,9 +12,11 @@ from engineroom.cli.progress import rows
 from engineroom.errors import InferError
 
 if TYPE_CHECKING:
+    from engineroom.client import TLS
     from engineroom.infer.record import Record
     from engineroom.infer.run import Job
 
+PEM = click.Path(path_type=Path)
 FORMATS = click.Choice(["csv", "jsonl", "npy", "npz", "parquet"])
 
 
@@ -35,6 +37,10 @@ def _chosen(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> di
 @click.option("--outputs", multiple=True, metavar="NAME", help="Write this output only; may be repeated.")
 @click.option("--url", multiple=True, default=["grpc://127.0.0.1:8001"], show_default=True, help="Server, or several.")
 @click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="Sent along, such as a key.")
+@click.option("--ca", type=PEM, help="PEM file of the authorities to believe at grpcs:// and https://.")
+@click.option("--certificate", type=PEM, help="PEM file to show to a server that asks who calls.")
+@click.option("--key", type=PEM, help="PEM file of its private key. [default: in the certificate's file]")
+@click.option("--server-name", default="", help="Name in the server's certificate, where the address tells another.")
 @click.option("--version", default="", help="The model's version. [default: the one that is served now]")
 @click.option("--batch", default=0, type=click.IntRange(0), help="Rows of a request. [default: up to 32]")
 @click.option("--window", default=4, show_default=True, type=click.IntRange(1, 256), help="Requests in flight.")
@@ -54,7 +60,8 @@ def infer(output: Path, form: str | None, url: tuple[str, ...], dry_run: bool, a
 
     name, files = given.pop("name"), given.pop("files")
     places = outputs_of(files, output, form or "")
-    with Client(list(url), headers=headers_from(given.pop("headers"))) as client:
+    headers, tls = headers_from(given.pop("headers")), _tls_from(given)
+    with Client(list(url), headers=headers, tls=tls) as client:
         jobs = [planned(client, Wish(name, read, written, **given)) for read, written in places]
         if dry_run:
             click.echo(
@@ -71,6 +78,14 @@ def infer(output: Path, form: str | None, url: tuple[str, ...], dry_run: bool, a
         for path, record in done:
             click.echo(f"{path}: {record.answered:,} of {record.rows:,} rows answered by {_model(record)}")
     _check_failed(done)
+
+
+def _tls_from(given: dict[str, Any]) -> "TLS | None":
+    """What the options say of certificates, taken out of them; None where they say nothing."""
+    from engineroom.client import TLS
+
+    said = {word: given.pop(word) for word in ("ca", "certificate", "key", "server_name")}
+    return TLS(**said) if any(said.values()) else None
 
 
 def _plan(job: "Job") -> dict[str, Any]:

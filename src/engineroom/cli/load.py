@@ -1,5 +1,6 @@
 """`engineroom load`: measure a running server."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,10 @@ load.add_command(report)
 @click.option("--stability-percent", type=ABOVE_0, default=20.0, show_default=True, help="Three windows must agree so.")
 @click.option("--trials", type=click.IntRange(3), default=10, show_default=True, help="Most windows at one load.")
 @click.option("--keep-samples", is_flag=True, help="Let it write every request down: up to a third of its throughput.")
-def perf_analyzer(name: str, max_p95_ms: float | None, max_p99_ms: float | None, **given: Any) -> None:
+@click.option("--slo-ms", type=ABOVE_0, help="Latency that goodput counts, of samples kept. [default: the recipe's]")
+def perf_analyzer(
+    name: str, max_p95_ms: float | None, max_p99_ms: float | None, slo_ms: float | None, **given: Any
+) -> None:
     """Measure model NAME with NVIDIA's perf_analyzer, at one load after the other."""
     import tempfile
 
@@ -61,6 +65,8 @@ def perf_analyzer(name: str, max_p95_ms: float | None, max_p99_ms: float | None,
     from engineroom.load.perf_analyzer.tool import measure_with_perf_analyzer
     from engineroom.load.served import address_from_options, served_model
 
+    if slo_ms and not given["keep_samples"]:
+        raise click.UsageError("--slo-ms counts single requests. Add --keep-samples.")
     wanted = Wanted(Thresholds(max_p95_ms, max_p99_ms), given.pop("as_json"), given.pop("output"))
     tool = find_perf_analyzer()
     served = served_model(address_from_options(given.pop("url"), given.pop("protocol")), name)
@@ -68,13 +74,17 @@ def perf_analyzer(name: str, max_p95_ms: float | None, max_p99_ms: float | None,
         data = _input_data(given.pop("input_data"), served, Path(folder))
         run = PerfRun(served, input_data=data, **given)
         found = measure_with_perf_analyzer(tool, run, command_line())
-    finish(tuple(_kept(result, samples, wanted.output) for result, samples in found), wanted)
+    slo_ms = slo_ms or promise_of(name)
+    finish(tuple(_with_kept(result, samples, slo_ms, wanted.output) for result, samples in found), wanted)
 
 
-def _kept(result: "LoadResult", samples: "Samples | None", output: Path | None) -> "LoadResult":
-    if samples is None or output is None:
+def _with_kept(result: "LoadResult", samples: "Samples | None", slo_ms: float, output: Path | None) -> "LoadResult":
+    from engineroom.load.samples import goodput_from_samples
+
+    if samples is None:
         return result
-    return with_samples(result, samples, output, f"{result.offered.value:g}")
+    result = replace(result, goodput=goodput_from_samples(samples, slo_ms, result.duration_s))
+    return with_samples(result, samples, output, f"{result.offered.value:g}") if output else result
 
 
 def _input_data(text: str | None, served: "ServedModel", folder: Path) -> Path | None:

@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from engineroom.errors import CallError, DeadlineExceeded, Rejected, ServerUnavailable
+
 
 class Outcome(IntEnum):
     """How a request ended. The numbers stand in files of samples."""
@@ -55,3 +57,12 @@ def outcome_from_http(status: int, body: bytes) -> Outcome:
     if any(text.encode() in body for text in FULL):
         return Outcome.REJECTED
     return HTTP.get(status, Outcome.REFUSED)
+
+
+def outcome_from_error(error: CallError) -> Outcome:
+    """What a failed call of our own client came to."""
+    if isinstance(error, Rejected):
+        return Outcome.REJECTED
+    if isinstance(error, DeadlineExceeded):
+        return Outcome.LATE
+    return Outcome.UNREACHABLE if isinstance(error, ServerUnavailable) else Outcome.REFUSED

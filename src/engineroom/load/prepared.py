@@ -62,7 +62,7 @@ class Request:
 
 
 def requests_from_golden(golden: Golden, served: ServedModel, rows: int) -> tuple[Request, ...]:
-    """Prepare one request for every golden row to begin with, so that neighbours differ.
+    """Prepare one request for every golden row to begin with.
 
     Args:
         golden: Inputs and answers.
@@ -72,8 +72,8 @@ def requests_from_golden(golden: Golden, served: ServedModel, rows: int) -> tupl
     Raises:
         BadInput: The golden inputs are not what the model takes.
     """
-    checked(served.metadata, golden.batch(0, rows).inputs)
-    batches = [golden.batch(start, rows) for start in range(golden.rows)]
+    batches = golden.batches(rows)
+    checked(served.metadata, batches[0].inputs)
     if served.address.scheme == "grpc":
         return tuple(Request(golden.model, rows, _grpc_body(batch), None, batch) for batch in batches)
     return tuple(Request(golden.model, rows, *_http_body(batch), batch) for batch in batches)

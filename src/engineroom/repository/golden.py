@@ -56,6 +56,10 @@ class Golden:
             self.limits,
         )
 
+    def batches(self, count: int) -> tuple["Golden", ...]:
+        """A batch of `count` rows for every row to begin with, so that neighbours differ."""
+        return tuple(self.batch(start, count) for start in range(self.rows))
+
     def limit(self, output: str) -> Limits:
         """How far an answer may be off in one output."""
         return self.limits.get(output, BY_HAND)

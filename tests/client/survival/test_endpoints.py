@@ -6,20 +6,17 @@ from contextlib import ExitStack, suppress
 
 import numpy as np
 import pytest
+from one_model import M, ask, asked
 
 from engineroom.client import (
     BadInput,
     Client,
     FunctionTransport,
-    ModelMetadata,
     ModelNotFound,
     ServerUnavailable,
-    TensorMetadata,
 )
 from engineroom.client.survival.breaker import FAILURES
 from engineroom.client.survival.endpoints import Endpoints
-
-M = ModelMetadata("m", (TensorMetadata("x", "FP32", (1,)),), (TensorMetadata("y", "FP32", (1,)),))
 
 
 class Named(FunctionTransport):
@@ -48,14 +45,6 @@ class Named(FunctionTransport):
 @pytest.fixture
 def servers():
     return [Named(name) for name in ("a", "b", "c")]
-
-
-def ask(client):
-    client.infer("m", x=[1.0])
-
-
-def asked(servers):
-    return [len(server.requests) for server in servers]
 
 
 def test_the_server_with_the_fewest_requests_in_flight_is_taken(servers):

@@ -3,10 +3,10 @@
 import sys
 from dataclasses import dataclass, field, replace
 
+from engineroom.client.check import checked
 from engineroom.errors import LoadError
 from engineroom.load.conditions import conditions_of_now
 from engineroom.load.locust.options import SuiteOptions
-from engineroom.load.prepared import Request, requests_from_golden
 from engineroom.load.result import LoadResult, Offered, results_to_file
 from engineroom.load.samples import (
     Recorder,
@@ -17,7 +17,7 @@ from engineroom.load.samples import (
     samples_to_file,
 )
 from engineroom.load.served import ServedModel, Spent, address_from_options, served_model, spent_where_told
-from engineroom.repository.golden import golden_from_repository
+from engineroom.repository.golden import Golden, golden_from_repository
 from engineroom.repository.layout import Repository
 
 
@@ -28,12 +28,12 @@ class Plan:
     Attributes:
         options: What was asked for.
         served: The model on its server.
-        requests: What users send, in turn.
+        batches: What users send, in turn, and what must be answered.
     """
 
     options: SuiteOptions
     served: ServedModel
-    requests: tuple[Request, ...]
+    batches: tuple[Golden, ...]
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Measured:
 
 
 def plan_from_options(options: SuiteOptions, repository: Repository) -> Plan:
-    """Ask the server for the model and prepare requests from its golden inputs.
+    """Ask the server for the model, and take its golden inputs.
 
     Raises:
         EngineRoomError: The server or the model is not there, or the golden inputs are not what the model takes.
@@ -64,7 +64,9 @@ def plan_from_options(options: SuiteOptions, repository: Repository) -> Plan:
     served = served_model(address_from_options(options.host, None), options.model)
     served.check_batch(options.batch)
     golden = golden_from_repository(repository, options.model, int(served.version))
-    return Plan(options, served, requests_from_golden(golden, served, options.batch))
+    batches = golden.batches(options.batch)
+    checked(served.metadata, batches[0].inputs)
+    return Plan(options, served, batches)
 
 
 def result_from_measured(plan: Plan, measured: Measured) -> LoadResult:

@@ -1,8 +1,7 @@
-"""What stands behind `perf/locustfile.py`: Locust's events lead from preparing requests to judging at the end."""
+"""What stands behind `perf/locustfile.py`: Locust's events lead from preparing to judging at the end."""
 
 import inspect
 import itertools
-import os
 import signal
 import sys
 import time
@@ -11,18 +10,18 @@ from typing import Any, NoReturn
 
 import click
 
-from engineroom.errors import BadInput, EngineRoomError, LoadError
+from engineroom.client import Client, RetryPolicy
+from engineroom.errors import BadInput, CallError, EngineRoomError, GoldenMismatch, LoadError
 from engineroom.load.locust.goodput import GoodputPlugin
 from engineroom.load.locust.options import ALONE, add_options, options_from_locust
 from engineroom.load.locust.result import Measured, Plan, plan_from_options, result_from_measured
 from engineroom.load.locust.shapes import locust_shape, stages_from_text
-from engineroom.load.locust.wire import Caller, FailedCall, connect
-from engineroom.load.outcome import Outcome
-from engineroom.load.prepared import Request
+from engineroom.load.outcome import Outcome, outcome_from_error
 from engineroom.load.result import LoadResult
 from engineroom.load.served import spent_where_told
 from engineroom.load.table import text_from_results
 from engineroom.project import Project
+from engineroom.repository.golden import Golden
 from engineroom.repository.layout import Repository
 
 
@@ -50,8 +49,11 @@ class Suite:
         events.quitting.add_listener(self._on_quitting)
         events.quit.add_listener(self._on_quit)
 
-    def connect(self) -> Caller:
-        """A connection for one user, warmed up by one right answer that is not measured.
+    def client(self) -> Client:
+        """A client for one user, warmed up by one right answer that is not measured.
+
+        It repeats nothing, as a repetition would hide that the first attempt has failed, and it does not use shared
+        memory, as callers elsewhere cannot.
 
         Raises:
             StopTest: Nothing is prepared, or the answer is wrong or missing. Locust prints its text and stops.
@@ -61,43 +63,46 @@ class Suite:
         try:
             if self.plan is None:
                 raise self.problem or BadInput("nothing is prepared. Name a model and a server.")
-            caller = connect(self.plan.served.address, self.plan.options.timeout_s)
-            request = self.plan.requests[0]
-            request.golden.check(caller.send(request))
+            url, timeout_s = self.plan.served.address.url, self.plan.options.timeout_s
+            client = Client(url, timeout_s=timeout_s, shared_memory=False, retry=RetryPolicy(attempts=1))
+            golden = self.plan.batches[0]
+            golden.check(client.infer(golden.model, golden.inputs))
         except EngineRoomError as error:
             self.problem = error
             raise StopTest(str(error)) from error
-        return caller
+        return client
 
-    def requests(self) -> Iterator[Request]:
-        """The prepared requests, round and round."""
-        return itertools.cycle(self.plan.requests if self.plan else ())
+    def batches(self) -> Iterator[Golden]:
+        """Golden inputs with their answers, round and round."""
+        return itertools.cycle(self.plan.batches if self.plan else ())
 
-    def send(self, environment: Any, caller: Caller, request: Request) -> None:
-        """Send a request, compare the answer, and report both to Locust and to the result.
+    def ask(self, environment: Any, client: Client, golden: Golden) -> None:
+        """Ask for an answer, compare it, and report both to Locust and to the result.
 
         Args:
             environment: Locust's.
-            caller: The user's connection.
-            request: What to send.
+            client: The user's.
+            golden: What to ask, and what must be answered.
         """
         sent_s = time.perf_counter()
-        failure: EngineRoomError | None = None
+        answer, failure = {}, None
         outcome = Outcome.RIGHT
         try:
-            answer = caller.send(request)
-        except FailedCall as error:
-            failure, outcome = error, error.outcome
+            answer = client.infer(golden.model, golden.inputs)
+        except CallError as error:
+            failure, outcome = error, outcome_from_error(error)
         latency_ms = (time.perf_counter() - sent_s) * 1000
         if failure is None:
-            failure = request.mismatch(answer)
-            outcome = Outcome.WRONG if failure else Outcome.RIGHT
+            try:
+                golden.check(answer)
+            except GoldenMismatch as error:
+                failure, outcome = error, Outcome.WRONG
         self.measured.recorder.add(sent_s, latency_ms, outcome)
         environment.events.request.fire(
             request_type=self._protocol,
-            name=request.model,
+            name=golden.model,
             response_time=latency_ms,
-            response_length=0 if failure else sum(array.nbytes for array in answer.values()),
+            response_length=sum(array.nbytes for array in answer.values()),
             exception=failure,
         )
 
@@ -207,10 +212,6 @@ def _interrupt_nobody() -> None:
 
 
 def _end(error: EngineRoomError) -> NoReturn:
-    """End the process before the first user: nothing has been measured, and nothing is left to be put away.
-
-    At once, because gRPC's threads under gevent now and then wait for one another at the interpreter's end.
-    """
+    """End the process before the first user: nothing has been measured."""
     click.echo(f"error: {error}", err=True)
-    sys.stdout.flush()
-    os._exit(1)
+    sys.exit(1)

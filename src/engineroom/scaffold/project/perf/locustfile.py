@@ -6,7 +6,8 @@ opens Locust's page on port 8089; with `--headless --run-time 10s` it measures a
 over HTTP. `--slo-ms 50` counts goodput. `--shape steps:2:10,8:10`, `spikes:4:40:30:5:3` or `soak:8:3600` changes the
 number of users. `--max-p95-ms`, `--max-p99-ms`, `--max-failure-ratio` and `--min-goodput-ratio` decide the exit status,
 `--result FILE` keeps the figures and every request.
-Requests are a model's golden inputs, so every answer is known and compared: a wrong one is a failure.
+Users ask with `engineroom.client.Client`. They send a model's golden inputs, so every answer is known and compared: a
+wrong one is a failure.
 """
 
 import grpc.experimental.gevent
@@ -21,22 +22,25 @@ suite = Suite(events)
 
 
 class TritonUser(User):
-    """Sends a request, waits for the answer, sends the next. The scheme of `--host` says over which protocol."""
+    """Asks, waits for the answer, asks again, as an application does with its client.
+
+    The scheme of `--host` says over which protocol.
+    """
 
     # Give users time to think with locust.between(0.5, 2), or pace them with locust.constant_throughput(10).
     wait_time = constant(0)
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        # A connection of one's own, warmed up before the measurement begins.
-        self.caller = suite.connect()
-        self.requests = suite.requests()
+        # A client and a connection of one's own, warmed up before the measurement begins.
+        self.client = suite.client()
+        self.batches = suite.batches()
 
     def on_stop(self) -> None:
         """Give the connection back."""
-        self.caller.close()
+        self.client.close()
 
     @task
     def infer(self) -> None:
         """One measured request."""
-        suite.send(self.environment, self.caller, next(self.requests))
+        suite.ask(self.environment, self.client, next(self.batches))
