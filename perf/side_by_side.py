@@ -16,6 +16,7 @@ import click
 from peers.contest import field_of, searched
 from peers.description import PEERS, RUNTIMES, Peer
 from peers.environments import install
+from peers.stairs import lines_from_stairs, nearest
 from peers.subject import Subject, subject
 from peers.table import json_from_field, lines_from_field
 
@@ -37,6 +38,7 @@ class Wanted:
         model: Names of models.
         runtime: What runs the model in the peers.
         seconds: Length of a window.
+        stairs: Rounds in which those who came near the best go up and down about their limit.
         quick: Short windows and few rounds.
         install: Make the peers' environments, and measure nothing.
         output: Where every window goes.
@@ -46,6 +48,7 @@ class Wanted:
     model: tuple[str, ...]
     runtime: tuple[str, ...]
     seconds: float
+    stairs: int
     quick: bool
     install: bool
     output: Path
@@ -56,6 +59,7 @@ class Wanted:
 @click.option("--model", multiple=True, type=click.Choice(MODELS), help="Models; both without.")
 @click.option("--runtime", multiple=True, type=click.Choice(RUNTIMES), help="In the peers; both without.")
 @click.option("--seconds", default=2.5, show_default=True, help="Length of a window.")
+@click.option("--stairs", default=20, show_default=True, help="Rounds that compare those near the best.")
 @click.option("--quick", is_flag=True, help="Windows of one second, six rounds: a look, not figures.")
 @click.option("--install", is_flag=True, help="Make the peers' environments, and measure nothing.")
 @click.option("--output", default="out/bench-peers.json", show_default=True, type=click.Path(path_type=Path))
@@ -76,7 +80,7 @@ def measure(wanted: Wanted, choices: list[tuple[Peer, str]]) -> None:
     # Everything that is started from here inherits the two cores, the generator's processes too.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     project = Project.find(Path(__file__).parent)
-    seconds, rounds = (1.0, 6) if wanted.quick else (wanted.seconds, 14)
+    seconds, rounds, stairs = (1.0, 6, 8) if wanted.quick else (wanted.seconds, 14, wanted.stairs)
     found = {}
     for name in wanted.model or MODELS:
         one = subject(project, name, wanted.output.parent.resolve() / "peers")
@@ -84,6 +88,10 @@ def measure(wanted: Wanted, choices: list[tuple[Peer, str]]) -> None:
             searched(field, seconds, rounds, tell)
             found[name] = json_from_field(field)
             click.echo("\n".join(["", title(one, seconds), "", *lines_from_field(field), ""]))
+            near = nearest(field)
+            searched(near, seconds, stairs, tell)
+            found[name]["stairs"] = json_from_field(near)["servers"]
+            click.echo("\n".join([f"{name}: {stairs} rounds up and down", "", *lines_from_stairs(near), ""]))
     write(wanted.output, found)
 
 

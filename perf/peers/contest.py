@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 from peers.description import HERE, Peer
 from peers.environments import install
 from peers.inside.peer_model import VARIABLE
 from peers.launched import Tree, launched
+from peers.ours import ours_up
 from peers.search import Search, Window
 from peers.subject import Subject, tuning
 from peers.wire import requests_for, served_at
@@ -23,10 +25,8 @@ from engineroom.load.open_loop.schedule import Schedule, Step, constant, stepped
 from engineroom.load.prepared import Request
 from engineroom.load.samples import latency_from_samples
 from engineroom.load.served import ServedModel
-from engineroom.project import Project
 from engineroom.serve.log import last_lines
 from engineroom.serve.ports import choose_ports
-from engineroom.serve.server import ServerOptions, running
 
 START_S = 120.0
 OURS = "engineroom"
@@ -35,6 +35,24 @@ WARM_UP_S = 1.0
 memory and its threads again."""
 TIMEOUT_S = 5.0
 """Longest wait for an answer: beyond every SLO here, and short enough for a server that has fallen far behind."""
+
+
+class Chooser(Protocol):
+    """Chooses the rates of a contestant's windows: `Search`, then `Stairs`."""
+
+    windows: list[Window]
+    rate_per_s: float
+
+    @property
+    def kept(self) -> Window | None:
+        """The window that is reported."""
+
+    @property
+    def done(self) -> bool:
+        """Whether enough is known."""
+
+    def tell(self, window: Window) -> None:
+        """Take in a window, and choose the next rate."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +66,7 @@ class Contestant:
         requests: What it is asked.
         tree: Its processes.
         slo_ms: What its p99 must stay within.
-        search: What was measured so far.
+        search: What was measured so far, and what is measured next.
     """
 
     title: str
@@ -57,7 +75,7 @@ class Contestant:
     requests: tuple[Request, ...]
     tree: Tree
     slo_ms: float
-    search: Search
+    search: Chooser
 
     def measured(self, schedule: Schedule, rate_per_s: float, warm_up_s: float = 0.0) -> Window:
         """Offer a schedule, and say how it went.
@@ -164,7 +182,7 @@ def searched(field: Field, seconds: float, most_rounds: int, tell: Callable[[str
 @contextmanager
 def _ours(subject: Subject) -> Iterator[list[Contestant]]:
     name = subject.recipe.name
-    with running(ServerOptions(Project.find(HERE).repository, (name,), drain_s=2.0)) as server:
+    with ours_up(subject) as server:
         tree = Tree(server.pid)
         found = []
         for scheme, netloc in (("http", server.http), ("grpc", server.grpc)):

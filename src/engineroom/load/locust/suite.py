@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from engineroom.client import Client, RetryPolicy
+from engineroom.client.protocol.transport import Arrays
 from engineroom.errors import BadInput, CallError, EngineRoomError, GoldenMismatch, LoadError
 from engineroom.load.locust.goodput import GoodputPlugin
 from engineroom.load.locust.options import ALONE, add_options, options_from_locust
@@ -85,7 +86,8 @@ class Suite:
             golden: What to ask, and what must be answered.
         """
         sent_s = time.perf_counter()
-        answer, failure = {}, None
+        answer: Arrays = {}
+        failure: EngineRoomError | None = None
         outcome = Outcome.RIGHT
         try:
             answer = client.infer(golden.model, golden.inputs)
