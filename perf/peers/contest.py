@@ -13,7 +13,6 @@ from peers.description import HERE, Peer
 from peers.environments import install
 from peers.inside.peer_model import VARIABLE
 from peers.launched import Tree, launched
-from peers.ours import ours_up
 from peers.search import Search, Window
 from peers.subject import Subject, tuning
 from peers.wire import requests_for, served_at
@@ -25,8 +24,10 @@ from engineroom.load.open_loop.schedule import Schedule, Step, constant, stepped
 from engineroom.load.prepared import Request
 from engineroom.load.samples import latency_from_samples
 from engineroom.load.served import ServedModel
+from engineroom.project import Project
 from engineroom.serve.log import last_lines
 from engineroom.serve.ports import choose_ports
+from engineroom.serve.server import ServerOptions, running
 
 START_S = 120.0
 OURS = "engineroom"
@@ -182,7 +183,7 @@ def searched(field: Field, seconds: float, most_rounds: int, tell: Callable[[str
 @contextmanager
 def _ours(subject: Subject) -> Iterator[list[Contestant]]:
     name = subject.recipe.name
-    with ours_up(subject) as server:
+    with running(ServerOptions(Project.find(HERE).repository, (name,), drain_s=2.0)) as server:
         tree = Tree(server.pid)
         found = []
         for scheme, netloc in (("http", server.http), ("grpc", server.grpc)):

@@ -29,19 +29,21 @@ def variants_differ_in_tensors(case: Case) -> Iterator[Found]:
                     yield Found(inside(value, "name"), reason, "Write the same in both")
 
 
-@rule("ER232", "warning")
+@rule("ER232", "note")
 def variants_differ_in_batch(case: Case) -> Iterator[Found]:
     """The model's configurations allow different batch sizes.
 
-    A client that sends as many rows as one of them takes is refused by the other.
+    A client that sends as many rows as one of them takes is refused by the other, unless it sends them in parts as
+    `engineroom.client` does. Less without a GPU can be meant: a CPU works on the rows of a batch one after the other.
 
-    Mend: Write the same `max_batch_size` in both.
+    Mend: Write the same `max_batch_size` in both, where nothing speaks against it.
     """
     for other in _comparable(case):
         here, there = case.config.max_batch_size, other.config.max_batch_size
         if here != there:
             reason = f"max_batch_size is {here} here and {there} in {other.path.name}"
-            yield Found(case.at("max_batch_size"), reason, "Write the same in both")
+            mend = "Write the same in both, or have clients send larger batches in parts"
+            yield Found(case.at("max_batch_size"), reason, mend)
 
 
 def _comparable(case: Case) -> Iterator[Case]:
