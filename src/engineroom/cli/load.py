@@ -74,14 +74,17 @@ def perf_analyzer(
         data = _input_data(given.pop("input_data"), served, Path(folder))
         run = PerfRun(served, input_data=data, **given)
         found = measure_with_perf_analyzer(tool, run, command_line())
-    slo_ms = slo_ms or promise_of(name)
+    if run.keep_samples:
+        slo_ms = slo_ms or promise_of(name)
     finish(tuple(_with_kept(result, samples, slo_ms, wanted.output) for result, samples in found), wanted)
 
 
-def _with_kept(result: "LoadResult", samples: "Samples | None", slo_ms: float, output: Path | None) -> "LoadResult":
+def _with_kept(
+    result: "LoadResult", samples: "Samples | None", slo_ms: float | None, output: Path | None
+) -> "LoadResult":
     from engineroom.load.samples import goodput_from_samples
 
-    if samples is None:
+    if samples is None or slo_ms is None:
         return result
     result = replace(result, goodput=goodput_from_samples(samples, slo_ms, result.duration_s))
     return with_samples(result, samples, output, f"{result.offered.value:g}") if output else result

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any, NoReturn
 
 import click
@@ -65,9 +66,12 @@ class Suite:
             if self.plan is None:
                 raise self.problem or BadInput("nothing is prepared. Name a model and a server.")
             url, timeout_s = self.plan.served.address.url, self.plan.options.timeout_s
-            client = Client(url, timeout_s=timeout_s, shared_memory=False, retry=RetryPolicy(attempts=1))
-            golden = self.plan.batches[0]
-            golden.check(client.infer(golden.model, golden.inputs))
+            with ExitStack() as stack:
+                client = Client(url, timeout_s=timeout_s, shared_memory=False, retry=RetryPolicy(attempts=1))
+                stack.callback(client.close)
+                golden = self.plan.batches[0]
+                golden.check(client.infer(golden.model, golden.inputs))
+                stack.pop_all()
         except EngineRoomError as error:
             self.problem = error
             raise StopTest(str(error)) from error
