@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+from waiting import wait_until
 
 from engineroom.client import BadInput, Client, FunctionTransport, InferenceFailed, ModelMetadata, TensorMetadata
 
@@ -39,13 +40,6 @@ def threads():
     return [thread for thread in threading.enumerate() if thread.name.startswith("engineroom-many")]
 
 
-def wait_until_no_thread():
-    deadline = time.monotonic() + 10
-    while threads():
-        assert time.monotonic() < deadline, f"left: {threads()}"
-        time.sleep(0.01)
-
-
 class Counted:
     """An endless iterable that knows how much of it was taken."""
 
@@ -61,7 +55,7 @@ class Counted:
 def test_answers_keep_the_order_of_their_items(client, window):
     answers = client.infer_many("double", items(*range(6)), window=window)
     assert [answer["y"].item() for answer in answers] == [0, 2, 4, 6, 8, 10]
-    wait_until_no_thread()
+    wait_until(lambda: not threads())
 
 
 def test_answers_as_they_come_bring_their_index(client):
@@ -84,7 +78,7 @@ def test_the_iterable_is_not_read_beyond_the_window(client, ordered):
         time.sleep(0.05)
         assert source.taken <= number + 5
     answers.close()
-    wait_until_no_thread()
+    wait_until(lambda: not threads())
 
 
 def test_no_more_than_the_window_is_in_flight():
@@ -124,7 +118,7 @@ def test_an_error_is_raised_in_its_place_and_ends_it(client):
     with pytest.raises(InferenceFailed, match="double: negative"):
         next(answers)
     assert list(answers) == []
-    wait_until_no_thread()
+    wait_until(lambda: not threads())
 
 
 @pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "as they come"])
@@ -156,7 +150,7 @@ def test_an_error_of_the_iterable_is_its_own(client):
 
     with pytest.raises(OSError, match="the file ends here"):
         list(client.infer_many("double", broken()))
-    wait_until_no_thread()
+    wait_until(lambda: not threads())
 
 
 def test_a_deadline_holds_for_each_item():

@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pytest
 from peers.contest import Contestant, Field
@@ -66,5 +64,5 @@ def test_the_table_compares_with_both_of_ours():
     assert [row.split(" | ")[0] for row in rows] == ["| engineroom, gRPC", "| engineroom", "| other"]
     other = [cell.strip() for cell in rows[-1].split("|")]
     assert [float(cell.split()[0]) for cell in other[4:6]] == pytest.approx([1.25, 1.5], rel=0.06)
-    one = Field(list(itertools.chain(field.present, [climbed("new", [])])), {})
-    assert "did not settle" in lines_from_stairs(one)[-1]
+    late = Field([*field.present, climbed("new", [])], {})
+    assert "did not settle" in lines_from_stairs(late)[-1]
