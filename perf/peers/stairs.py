@@ -73,7 +73,7 @@ def ratio(one: Contestant, other: Contestant) -> tuple[float, float, float] | No
     """Rate of one for each of the other's, with a 95 % interval; None where too few rounds have both settled."""
     rates = [_rates(each) for each in (one, other)]
     length = min(map(len, rates))
-    logs = (np.log(rates[0][:length]) - np.log(rates[1][:length])) if length else np.zeros(0)
+    logs = np.log(rates[0][:length]) - np.log(rates[1][:length])
     logs = logs[~np.isnan(logs)]
     blocks = [logs[start : start + BLOCK].mean() for start in range(0, len(logs) - BLOCK + 1, BLOCK)]
     return median_and_interval(np.exp(blocks)) if len(blocks) > 1 else None
@@ -88,7 +88,7 @@ def lines_from_stairs(field: Field) -> list[str]:
 
 
 def _line(one: Contestant, ours: list[Contestant]) -> str:
-    windows = one.search.settled if isinstance(one.search, Stairs) else []
+    windows = _stairs(one).settled
     if not windows:
         return f"| {one.title} | {one.runtime} | did not settle |" + " |" * (len(ours) + 2)
     p50_ms, cpu_us = (np.nanmedian([getattr(window, name) for window in windows]) for name in ("p50_ms", "cpu_us"))
@@ -107,7 +107,12 @@ def _middle(one: Contestant) -> float:
 
 def _rates(one: Contestant) -> npt.NDArray[np.float64]:
     """The rate of every round; NaN before the first turn."""
-    assert isinstance(one.search, Stairs), "everybody in nearest() has stairs"  # noqa: S101
-    rates = np.array([window.rate_per_s for window in one.search.windows], np.float64)
-    rates[: len(rates) - len(one.search.settled)] = np.nan
+    stairs = _stairs(one)
+    rates = np.array([window.rate_per_s for window in stairs.windows], np.float64)
+    rates[: len(rates) - len(stairs.settled)] = np.nan
     return rates
+
+
+def _stairs(one: Contestant) -> Stairs:
+    assert isinstance(one.search, Stairs), "everybody in nearest() has stairs"  # noqa: S101
+    return one.search
