@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from engineroom.repository.lint.rules import RULES
 
 ELSEWHERE = {
@@ -26,6 +28,17 @@ def test_rule_fires_in_its_line(rule_case: Any, lint_text: Any) -> None:
 def test_rule_is_silent_without_the_mistake(rule_case: Any, lint_text: Any) -> None:
     found = lint_text(rule_case.good, files=rule_case.mended, **rule_case.world)
     assert [one.sentence for one in found if one.code == rule_case.code] == []
+
+
+@pytest.mark.parametrize(("rows", "severity"), [(2, "note"), (8, "warning"), (0, "warning")])
+def test_fewer_rows_without_a_gpu_can_be_meant(
+    rule_cases: dict[str, Any], lint_text: Any, rows: int, severity: str
+) -> None:
+    (case,) = (case for case in rule_cases.values() if case.code == "ER232")
+    text = case.good.replace("max_batch_size: 4", f"max_batch_size: {rows}")
+    assert text != case.good
+    found = lint_text(text, files=case.files)
+    assert [one.severity for one in found if one.code == "ER232"] == [severity]
 
 
 def test_every_rule_has_a_case(rule_cases: dict[str, Any]) -> None:

@@ -29,12 +29,13 @@ def variants_differ_in_tensors(case: Case) -> Iterator[Found]:
                     yield Found(inside(value, "name"), reason, "Write the same in both")
 
 
-@rule("ER232", "note")
+@rule("ER232", "warning")
 def variants_differ_in_batch(case: Case) -> Iterator[Found]:
     """The model's configurations allow different batch sizes.
 
     A client that sends as many rows as one of them takes is refused by the other, unless it sends them in parts as
-    `engineroom.client` does. Less without a GPU can be meant: a CPU works on the rows of a batch one after the other.
+    `engineroom.client` does. Fewer in `configs/cpu.pbtxt` can be meant, and are a note: a CPU works on the rows of a
+    batch one after the other.
 
     Mend: Write the same `max_batch_size` in both, where nothing speaks against it.
     """
@@ -43,7 +44,8 @@ def variants_differ_in_batch(case: Case) -> Iterator[Found]:
         if here != there:
             reason = f"max_batch_size is {here} here and {there} in {other.path.name}"
             mend = "Write the same in both, or have clients send larger batches in parts"
-            yield Found(case.at("max_batch_size"), reason, mend)
+            meant = case.path == case.model.cpu_config and 0 < here < there
+            yield Found(case.at("max_batch_size"), reason, mend, severity="note" if meant else None)
 
 
 def _comparable(case: Case) -> Iterator[Case]:
