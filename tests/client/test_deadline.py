@@ -44,10 +44,8 @@ def executed(server, model):
         return json.load(answer)["model_stats"][0]["inference_stats"]["compute_infer"]["count"]
 
 
-# Not asked of `stubborn` over gRPC: there Triton may or may not see in time that the caller has hung up.
-@pytest.mark.parametrize(
-    ("protocol", "model", "works_on"), [("grpc", "patient", 2), ("http", "patient", 2), ("http", "stubborn", 3)]
-)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(("model", "works_on"), [("patient", 2), ("stubborn", 3)])
 def test_queue_drops_what_nobody_waits_for_where_requests_may_say_so(queues, protocol, model, works_on):
     with Client(f"{protocol}://{getattr(queues, protocol)}") as client:
         client.metadata(model)
@@ -92,8 +90,8 @@ def test_connecting_ends_before_the_deadline_so_that_another_server_can_be_asked
     with Client([f"grpc://{silent}", f"grpc://{queues.grpc}"], connect_timeout_s=0.2) as client:
         start = time.monotonic()
         for _ in range(6):
-            assert sleepy(client, "patient", timeout_s=3)["slept_ms"].tolist() == [[0]]
-        assert time.monotonic() - start < 3
+            assert sleepy(client, "patient", timeout_s=9)["slept_ms"].tolist() == [[0]]
+        assert time.monotonic() - start < 9  # one connection by gRPC's own limit takes 20
 
 
 def test_connecting_is_limited_for_a_known_model_too(silent):

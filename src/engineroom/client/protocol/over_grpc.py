@@ -8,6 +8,7 @@ from engineroom.client.deadline import left_s, over, timeout_us
 from engineroom.client.memory.placement import Placed
 from engineroom.client.memory.pool import SharedMemory, is_tried
 from engineroom.client.metadata import ModelMetadata, loaded_from_index, metadata_from_config
+from engineroom.client.protocol.giving_up import LEFT_S, LeftCalls, bears_cancelling
 from engineroom.client.protocol.handshake import trouble
 from engineroom.client.protocol.outage import (
     by_queue,
@@ -103,6 +104,7 @@ class GrpcTransport:
     Attributes:
         headers: Sent with every call.
         met: Whether the port has ever answered as a Triton does.
+        bears: Whether the server bears calls that are cancelled; None while that is not known.
     """
 
     def __init__(self, address: Address) -> None:
@@ -113,6 +115,8 @@ class GrpcTransport:
         self.headers = {name.lower(): value for name, value in address.headers.items()}
         self._shared = SharedMemory(self, is_tried(address))
         self.met = False
+        self.bears: bool | None = None
+        self._calls = LeftCalls()
         self._client = grpc.InferenceServerClient(
             address.netloc, creds=grpc_credentials(address), channel_args=channel_options(address)
         )
@@ -162,6 +166,7 @@ class GrpcTransport:
     def close(self) -> None:
         """Close the channel."""
         finished(self._shared.close())
+        self._calls.close()
         close_once(self._client)
 
     async def register(self, name: str, size_bytes: int) -> None:
@@ -183,17 +188,47 @@ class GrpcTransport:
     def _infer(self, request: Request, placed: Placed | None) -> Arrays:
         check_size(request, placed)
         with self._border(infers=True):
-            result = self._client.infer(
-                request.model,
-                wire_inputs(self._grpc, request, placed),
-                request.version,
-                wire_outputs(self._grpc, request, placed),
-                timeout=timeout_us(request.timeout_s),
-                client_timeout=request.timeout_s,
+            if self.bears is None:
+                self.bears = self._asked_whether_it_bears()
+            result = self._result(
+                min(request.timeout_s, left_s()),
+                model_name=request.model,
+                inputs=wire_inputs(self._grpc, request, placed),
+                model_version=request.version,
+                outputs=wire_outputs(self._grpc, request, placed),
                 headers=self.headers,
             )
             with understood(self._where):
                 return arrays_from_grpc(result, placed)
+
+    def _result(self, timeout_s: float, **asked: Any) -> Any:
+        asked["timeout"] = timeout_us(timeout_s)
+        if self.bears:
+            return self._client.infer(**asked, client_timeout=timeout_s)
+        return self._calls.answer(
+            lambda tell: self._client.async_infer(**asked, callback=tell, client_timeout=timeout_s + LEFT_S), timeout_s
+        )
+
+    def _asked_whether_it_bears(self) -> bool:
+        from tritonclient.utils import InferenceServerException
+
+        try:
+            return bears_cancelling(self._client.get_server_metadata(**self.quick).version)
+        except InferenceServerException as error:
+            return self.without_version(error)
+
+    def without_version(self, error: Any) -> bool:
+        """Whether a server bears cancelling that has not said its version.
+
+        Args:
+            error: `InferenceServerException`.
+
+        Raises:
+            CallError: There is none, or it is silent.
+        """
+        if RESTRICTED not in str(error) and str(error.status()).endswith(("UNAVAILABLE", "DEADLINE_EXCEEDED")):
+            raise self.meaning(error, infers=False) from error
+        return False
 
     @property
     def quick(self) -> dict[str, object]:
@@ -249,6 +284,7 @@ class GrpcTransport:
             return False
 
     def _outage(self, message: str) -> ServerUnavailable:
+        self.bears = None  # what comes back may be another version
         if not self.met or "handshake" in message:
             known = trouble(self._where, self._quick_s)
             if known:

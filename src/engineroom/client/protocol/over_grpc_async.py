@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable
 from typing import Any
 
-from engineroom.client.deadline import timeout_us
+from engineroom.client.deadline import left_s, timeout_us
 from engineroom.client.memory.placement import Placed
 from engineroom.client.memory.pool import SharedMemory, is_tried
 from engineroom.client.metadata import ModelMetadata, loaded_from_index, metadata_from_config
+from engineroom.client.protocol.giving_up import LEFT_S, LeftTasks, bears_cancelling
 from engineroom.client.protocol.loop_bound import LoopBound
 from engineroom.client.protocol.outage import understood
 from engineroom.client.protocol.over_grpc import GrpcTransport, channel_options, check_size, grpc_credentials
@@ -28,6 +29,7 @@ class AsyncGrpcTransport:
         self._blocking = GrpcTransport(address)  # says what an error means, in a thread: it may have to ask the server
         self._channel = LoopBound(self._connected)
         self._shared = SharedMemory(self, is_tried(address))
+        self._calls = LeftTasks()
 
     @property
     def address(self) -> str:
@@ -66,6 +68,7 @@ class AsyncGrpcTransport:
         """Close the channel."""
         if self._channel.made is not None:
             await self._shared.close()
+            await self._calls.close()
             await self._channel.made.close()
         self._blocking.close()
 
@@ -87,16 +90,18 @@ class AsyncGrpcTransport:
         from tritonclient import grpc
 
         check_size(request, placed)
-        asked = self._channel.get().infer(
+        client, bears = self._channel.get(), await self._bears_cancelling()
+        timeout_s = min(request.timeout_s, left_s())
+        asked = client.infer(
             request.model,
             wire_inputs(grpc, request, placed),
             request.version,
             wire_outputs(grpc, request, placed),
-            timeout=timeout_us(request.timeout_s),
-            client_timeout=request.timeout_s,
+            timeout=timeout_us(timeout_s),
+            client_timeout=timeout_s if bears else timeout_s + LEFT_S,
             headers=self._blocking.headers,
         )
-        result = await self._answer(asked, infers=True)
+        result = await self._answer(asked if bears else self._calls.answer(asked, timeout_s), infers=True)
         with understood(self._where):
             return arrays_from_grpc(result, placed)
 
@@ -109,6 +114,19 @@ class AsyncGrpcTransport:
             raise await asyncio.to_thread(self._blocking.meaning, error, infers) from error
         self._blocking.met = True
         return answer
+
+    async def _bears_cancelling(self) -> bool:
+        from tritonclient.utils import InferenceServerException
+
+        bears = self._blocking.bears
+        if bears is None:
+            try:
+                known = await self._channel.get().get_server_metadata(**self._blocking.quick)
+                bears = bears_cancelling(known.version)
+            except InferenceServerException as error:
+                bears = await asyncio.to_thread(self._blocking.without_version, error)
+            self._blocking.bears = bears
+        return bears
 
     def _connected(self) -> Any:
         from tritonclient.grpc import aio
