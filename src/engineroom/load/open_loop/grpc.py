@@ -6,11 +6,13 @@ The mapping to HTTP/2 is gRPC's own: https://github.com/grpc/grpc/blob/master/do
 import asyncio
 import errno
 import math
+import time
 from collections import deque
 from collections.abc import Mapping
 from urllib.parse import unquote
 
 from engineroom import __version__
+from engineroom.client.protocol.giving_up import CLOSE_S, LEFT_S
 from engineroom.client.protocol.transport import Address
 from engineroom.load.open_loop.http2_connection import Http2Connection
 from engineroom.load.open_loop.http2_frames import block_from_fields
@@ -64,9 +66,9 @@ class GrpcCall(Call):
         self.parts: list[bytes] = []
 
     def give_up(self) -> None:
-        """Tell the server."""
+        """Tell the server, but not while its answer may be on the way: see `engineroom.client.protocol.giving_up`."""
         if self.connection is not None:
-            self.connection.cancel(self)
+            asyncio.get_running_loop().call_later(LEFT_S, self.connection.cancel, self)
 
     def on_fields(self, fields: Mapping[str, str]) -> None:
         """Keep the first, with the HTTP status, and the last, with gRPC's."""
@@ -149,9 +151,12 @@ class GrpcWay:
             self._current.flush()
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, having waited a little for what the server still works on."""
         self._patience.stop()
         self._waiting.clear()
+        until_s = time.monotonic() + CLOSE_S
+        while any(connection.is_asked for connection in self._connections) and time.monotonic() < until_s:
+            await asyncio.sleep(0.01)
         if self._task is not None:
             self._task.cancel()
         for connection in (*self._connections, self._opening):
@@ -215,7 +220,7 @@ def fields_of_request(address: Address, timeout_s: float) -> list[tuple[str, str
         address: The server, and what is sent to it with every request.
         timeout_s: Longest wait for an answer.
     """
-    timeout_ms = min(max(1, math.ceil(timeout_s * 1000)), LONGEST_TIMEOUT_MS)
+    timeout_ms = min(math.ceil((timeout_s + LEFT_S) * 1000), LONGEST_TIMEOUT_MS)
     return [
         (":method", "POST"),
         (":scheme", "http"),

@@ -98,6 +98,11 @@ class Http2Connection(Reading):
         """Whether it takes no requests, and nobody waits on it."""
         return bool(self.gone) and not self._streams
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether the server owes an answer."""
+        return bool(self._streams)
+
     def send(self, stream: Stream, message: bytes) -> None:
         """Gather a request; `flush` lets it go. Only where there is room."""
         number = stream.number = self._next
