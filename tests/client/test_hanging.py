@@ -1,14 +1,14 @@
 """A server that takes requests and answers nothing: it is given up, or another one is asked meanwhile."""
 
 import asyncio
-import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack
 
 import numpy as np
 import pytest
 from one_model import M, ask, asked, in_flight
+from relay import Hanging
 from waiting import wait_until
 
 from engineroom.client import (
@@ -24,18 +24,18 @@ from engineroom.client import (
 from engineroom.client.survival.budget import SPARE
 
 
-@contextmanager
-def stopped(server):
-    """A server whose port takes connections, and which answers nothing."""
-    server.process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        server.process.send_signal(signal.SIGCONT)
+@pytest.fixture
+def hanging(pair):
+    """A relay to each of two real servers, by protocol, which hangs when it is told to."""
+    with ExitStack() as stack:
+        yield {
+            protocol: [stack.enter_context(Hanging(getattr(server, protocol))) for server in pair]
+            for protocol in ("grpc", "http")
+        }
 
 
-def urls(pair, protocol):
-    return [f"{protocol}://{getattr(server, protocol)}" for server in pair]
+def urls(hanging, protocol):
+    return [f"{protocol}://{relay.address}" for relay in hanging[protocol]]
 
 
 X = np.arange(8, dtype=np.float32).reshape(1, 8)
@@ -47,26 +47,26 @@ POLICIES = [
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
 @pytest.mark.parametrize("policy", POLICIES)
-def test_a_server_that_hangs_keeps_no_call_from_its_answer(pair, protocol, policy):
-    with Client(urls(pair, protocol), retry=policy) as client:
+def test_a_server_that_hangs_keeps_no_call_from_its_answer(hanging, protocol, policy):
+    with Client(urls(hanging, protocol), retry=policy) as client:
         for _ in range(20):
             client.infer("tiny", x=X)
-        with stopped(pair[0]):
+        with hanging[protocol][0].silent():
             for _ in range(8):
                 np.testing.assert_array_equal(client.infer("tiny", x=X, timeout_s=20)["y"], 2 * X)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_nor_in_an_event_loop(pair, policy):
+def test_nor_in_an_event_loop(hanging, policy):
     async def ask():
         async with AsyncExitStack() as stack:
             clients = [
-                await stack.enter_async_context(AsyncClient(urls(pair, protocol), retry=policy))
+                await stack.enter_async_context(AsyncClient(urls(hanging, protocol), retry=policy))
                 for protocol in ("grpc", "http")
             ]
             for client in clients:
                 await asyncio.gather(*[client.infer("tiny", x=X) for _ in range(8)])
-            with stopped(pair[0]):
+            with hanging["grpc"][0].silent(), hanging["http"][0].silent():
                 calls = [client.infer("tiny", x=X, timeout_s=20) for client in clients for _ in range(4)]
                 for answer in await asyncio.gather(*calls):
                     np.testing.assert_array_equal(answer["y"], 2 * X)
@@ -75,18 +75,18 @@ def test_nor_in_an_event_loop(pair, policy):
     asyncio.run(ask())
 
 
-def test_without_either_a_hung_server_costs_the_whole_deadline(pair):
-    with Client(urls(pair, "grpc")) as client:
+def test_without_either_a_hung_server_costs_the_whole_deadline(hanging):
+    with Client(urls(hanging, "grpc")) as client:
         client.metadata("tiny")
-        with stopped(pair[0]), stopped(pair[1]), pytest.raises(DeadlineExceeded):
+        with hanging["grpc"][0].silent(), hanging["grpc"][1].silent(), pytest.raises(DeadlineExceeded):
             client.infer("tiny", x=X, timeout_s=0.5)
 
 
-def test_silence_counts_against_a_server(pair):
-    with Client(urls(pair, "grpc")[:1], retry=RetryPolicy(attempts=2, attempt_s=0.1, backoff_s=0.0)) as client:
+def test_silence_counts_against_a_server(hanging):
+    with Client(urls(hanging, "grpc")[:1], retry=RetryPolicy(attempts=2, attempt_s=0.1, backoff_s=0.0)) as client:
         client.metadata("tiny")
         (endpoint,) = client._asking.servers._endpoints.all
-        with stopped(pair[0]):
+        with hanging["grpc"][0].silent():
             for _ in range(3):
                 with pytest.raises(DeadlineExceeded, match=r"^tiny: no answer from .* within 0.3 s"):
                     client.infer("tiny", x=X, timeout_s=0.3)
@@ -94,7 +94,7 @@ def test_silence_counts_against_a_server(pair):
         assert endpoint.in_flight == 0
 
 
-class Hanging(FunctionTransport):
+class Mute(FunctionTransport):
     """Answers, or is silent while it hangs, to the end of all its attempts."""
 
     def __init__(self):
@@ -111,7 +111,7 @@ class Hanging(FunctionTransport):
 
 
 def test_all_that_is_in_flight_at_a_server_that_hangs_is_answered_by_the_other():
-    callers, servers = 40, [Hanging(), Hanging()]
+    callers, servers = 40, [Mute(), Mute()]
     with (
         Client(transport=servers, retry=RetryPolicy(attempt_s=30.0), timeout_s=60) as client,
         ThreadPoolExecutor(callers) as pool,
@@ -129,7 +129,7 @@ def test_all_that_is_in_flight_at_a_server_that_hangs_is_answered_by_the_other()
 
 
 def test_attempts_at_a_server_that_answers_others_are_within_the_budget():
-    callers, servers = 40, [Hanging(), Hanging()]
+    callers, servers = 40, [Mute(), Mute()]
     with (
         Client(transport=servers, retry=RetryPolicy(attempt_s=30.0), timeout_s=60) as client,
         ThreadPoolExecutor(callers) as pool,
@@ -150,7 +150,7 @@ def test_attempts_at_a_server_that_answers_others_are_within_the_budget():
 
 
 def test_attempts_at_silent_servers_are_within_the_budget():
-    servers = [Hanging(), Hanging()]
+    servers = [Mute(), Mute()]
     with Client(transport=servers, retry=RetryPolicy(attempt_s=30.0), timeout_s=60) as client:
         client.metadata("m")
         for server in servers:
@@ -163,7 +163,7 @@ def test_attempts_at_silent_servers_are_within_the_budget():
 
 
 def test_the_last_attempt_and_what_must_not_be_repeated_have_all_that_is_left():
-    server = Hanging()
+    server = Mute()
     with Client(transport=server, retry=RetryPolicy(attempts=2, attempt_s=0.5), timeout_s=9) as client:
         ask(client)
         ask(client, idempotent=False)
