@@ -207,6 +207,13 @@ def test_a_server_that_dies_is_told_with_its_last_lines(repository):
             server.wait()
 
 
+def test_a_server_that_crashes_is_told_with_what_often_does_it(repository):
+    with running(ServerOptions(repository)) as server:
+        os.kill(server.pid, signal.SIGSEGV)
+        with pytest.raises(ServerError, match=r"exit status -11\)\. Callers who cancel gRPC calls .* Its last lines:"):
+            server.wait()
+
+
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_signal_ends_the_server_without_a_trace(command, sent):
     process, _ = command

@@ -1,5 +1,6 @@
 """A Triton on a model repository: started, proven ready, and ended without a trace."""
 
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ from engineroom.serve.process import start, stop
 from engineroom.serve.triton import Triton, find_triton
 
 POLL_S = 0.02
+
+GIVEN_UP = " Callers who cancel gRPC calls can do this to a Triton before 2.57: docs/calling.md, Deadlines."
+"""What most often lets Triton end by a segmentation fault."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,10 @@ class Server:
             ServerError: Always then: a server is ended by `stop`.
         """
         status = self.process.wait()
-        raise ServerError(f"Triton ended by itself (exit status {status}). Its last lines:\n{last_lines(self.log)}")
+        hint = GIVEN_UP if status == -signal.SIGSEGV else ""
+        raise ServerError(
+            f"Triton ended by itself (exit status {status}).{hint} Its last lines:\n{last_lines(self.log)}"
+        )
 
     def stop(self) -> None:
         """Let requests in flight finish, then end Triton and its stubs; harmless when it has ended."""
