@@ -248,12 +248,15 @@ def test_what_a_dead_server_left_is_told_and_stays(bare: Callable[..., Report]) 
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
     region = SHARED_MEMORY / f"{PREFIX}{process.pid}_feedbeef_region"
-    region.write_bytes(b"left")
-    try:
+    stays = False
+    for _ in range(5):  # a server that another test starts meanwhile sweeps it
+        region.write_bytes(b"left")
         leftovers = bare().checks["leftovers"]
-        assert region.exists(), "a look must change nothing"
-    finally:
+        stays = region.exists()
         region.unlink(missing_ok=True)
+        if stays:
+            break
+    assert stays, "a look must change nothing"
     assert region.name.removesuffix("_region") in leftovers["data"]["servers"]
     assert leftovers["mend"] == "engineroom serve"
 

@@ -74,13 +74,27 @@ def repository(server_installation: EmbeddedServer, tmp_path_factory: pytest.Tem
     return repository
 
 
+def ask_to_load_each(server: Server) -> dict[str, str]:
+    """What the server says to each case; nothing where it crashed."""
+    names = [case.name for case in VERIFIED]
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        try:
+            return dict(zip(names, threads.map(lambda name: ask_to_load(server, name), names), strict=True))
+        except OSError:
+            threads.shutdown(cancel_futures=True)
+            return {}
+
+
 @pytest.fixture(scope="module")
 def asked(repository: Path) -> Iterator[Asked]:
-    with running(ServerOptions(repository, ("rows",), drain_s=0)) as server:
-        names = [case.name for case in VERIFIED]
-        with ThreadPoolExecutor(AT_ONCE) as threads:
-            answers = dict(zip(names, threads.map(lambda name: ask_to_load(server, name), names), strict=True))
-        yield Asked(server, repository, answers)
+    # A Triton that loads and refuses hundreds of models, some at once, may lose a stub of its Python backend on the way
+    # (seen once in dozens of runs). A case that does it every time is found by this all the same.
+    for _ in range(3):
+        with running(ServerOptions(repository, ("rows",), drain_s=0)) as server:
+            if answers := ask_to_load_each(server):
+                yield Asked(server, repository, answers)
+                return
+    pytest.fail("Triton ended, or hung, three times while it was asked to load the cases")
 
 
 def test_the_corpus_is_as_large_as_it_should_be() -> None:
