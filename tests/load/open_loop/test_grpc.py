@@ -260,6 +260,13 @@ def test_a_timeout_that_eight_digits_cannot_say():
     assert ("key", "v") in fields_of_request(address, 1)
 
 
+def answer_both(writer):
+    """The first call, which nobody waits for any more, and the second."""
+    writer.writelines([OK, frame(Kind.DATA, 0, 1, MESSAGE), trailers()])
+    answers = [frame(Kind.HEADERS, END_HEADERS, 3, b"\x88"), frame(Kind.DATA, 0, 3, MESSAGE)]
+    writer.writelines([*answers, frame(Kind.HEADERS, END_HEADERS | END_STREAM, 3, NO_ERROR)])
+
+
 def test_nothing_is_told_after_the_end(exchange):
     """The server answers when nobody waits any longer, and has not heard of it."""
     heard = b""
@@ -269,9 +276,7 @@ def test_nothing_is_told_after_the_end(exchange):
         writer.write(settings_frame({}))
         await reader.readuntil(b"BODY")
         heard = await reader.readuntil(b"BODY")
-        writer.writelines([OK, frame(Kind.DATA, 0, 1, MESSAGE), trailers()])
-        answers = [frame(Kind.HEADERS, END_HEADERS, 3, b"\x88"), frame(Kind.DATA, 0, 3, MESSAGE)]
-        writer.writelines([*answers, frame(Kind.HEADERS, END_HEADERS | END_STREAM, 3, NO_ERROR)])
+        answer_both(writer)
 
     late, answered = exchange(serve, b"BODY", b"BODY", timeout_s=0.3, together=False)
     assert late.outcome is Outcome.LATE
@@ -286,10 +291,7 @@ def test_a_call_that_was_given_up_is_cancelled_in_the_end(exchange, monkeypatch)
         writer.write(settings_frame({}))
         for heard in (b"BODY", b"BODY", CANCELLED):
             await reader.readuntil(heard)
-        # Nobody waits for what was on its way.
-        writer.writelines([OK, frame(Kind.DATA, 0, 1, MESSAGE), trailers()])
-        answers = [frame(Kind.HEADERS, END_HEADERS, 3, b"\x88"), frame(Kind.DATA, 0, 3, MESSAGE)]
-        writer.writelines([*answers, frame(Kind.HEADERS, END_HEADERS | END_STREAM, 3, NO_ERROR)])
+        answer_both(writer)
 
     late, answered = exchange(serve, b"BODY", b"BODY", timeout_s=0.5, together=False)
     assert late.outcome is Outcome.LATE
