@@ -1,6 +1,8 @@
 """One deadline a call, which limits all that the call does and travels to the server."""
 
+import asyncio
 import json
+import math
 import socket
 import threading
 import time
@@ -14,6 +16,7 @@ from google.protobuf.json_format import ParseDict
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 from engineroom.client import (
+    AsyncClient,
     BadInput,
     Client,
     DeadlineExceeded,
@@ -101,6 +104,30 @@ def test_connecting_is_limited_for_a_known_model_too(silent):
         transport.infer(Request("m", "", (), (), timeout_s=8))
     transport.close()
     assert time.monotonic() - start < 3
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_for_ever_is_a_time(queues, protocol):
+    url, forever = f"{protocol}://{getattr(queues, protocol)}", {"timeout_s": math.inf, "connect_timeout_s": math.inf}
+    with Client(url, **forever) as client:
+        assert client.ready("patient")
+        assert sleepy(client, "patient")["slept_ms"].tolist() == [[0]]
+
+    async def ask():
+        async with AsyncClient(url, **forever) as client:
+            assert await client.ready("patient")
+            return await sleepy(client, "patient")
+
+    assert asyncio.run(ask())["slept_ms"].tolist() == [[0]]
+
+
+def test_what_is_no_number_is_no_time():
+    transport = FunctionTransport({DOUBLE: lambda arrays: {"y": arrays["x"]}})
+    with (
+        Client(transport=transport) as client,
+        pytest.raises(BadInput, match=r"a time of NaN seconds .* float\('inf'\)"),
+    ):
+        client.infer("double", x=[[1]], timeout_s=math.nan)
 
 
 @pytest.mark.parametrize("given_s", [0, -1])

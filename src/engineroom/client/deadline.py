@@ -10,13 +10,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from engineroom.errors import BadInput
+
+LONGEST_S = 2e6
+"""What is longer, for ever too, is 23 days: every clock on the way can hold it (gRPC counts milliseconds in 32 bits)."""
+
 _END: ContextVar[float] = ContextVar("engineroom_client_deadline", default=math.inf)
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Give what happens in the block so many seconds, or what is left of those given around it."""
-    token = _END.set(min(_END.get(), time.monotonic() + seconds))
+    """Give what happens in the block so many seconds, or what is left of those given around it.
+
+    Raises:
+        BadInput: It is no number.
+    """
+    if math.isnan(seconds):
+        raise BadInput(
+            "a time of NaN seconds is none. Give a number of seconds; float('inf') waits as long as it takes."
+        )
+    token = _END.set(min(_END.get(), time.monotonic() + min(seconds, LONGEST_S)))
     try:
         yield
     finally:

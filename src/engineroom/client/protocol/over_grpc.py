@@ -165,8 +165,8 @@ class GrpcTransport:
 
     def close(self) -> None:
         """Close the channel."""
-        finished(self._shared.close())
         self._calls.close()
+        finished(self._shared.close())
         close_once(self._client)
 
     async def register(self, name: str, size_bytes: int) -> None:

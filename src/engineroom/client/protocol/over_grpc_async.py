@@ -67,8 +67,8 @@ class AsyncGrpcTransport:
     async def close(self) -> None:
         """Close the channel."""
         if self._channel.made is not None:
-            await self._shared.close()
             await self._calls.close()
+            await self._shared.close()
             await self._channel.made.close()
         self._blocking.close()
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 
+from engineroom.client.deadline import LONGEST_S
 from engineroom.client.metadata import ModelMetadata
 from engineroom.client.protocol.tls import TLS
 from engineroom.errors import BadInput, InferenceFailed
@@ -191,7 +192,7 @@ class Address:
     @property
     def connect_timeout_s(self) -> float:
         """Seconds for connecting, and for readiness and metadata."""
-        return self.connecting.connect_timeout_s
+        return min(self.connecting.connect_timeout_s, LONGEST_S)
 
     @property
     def tls(self) -> TLS:
