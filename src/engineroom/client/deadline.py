@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from engineroom.errors import BadInput
 
 LONGEST_S = 2e6
-"""What is longer, for ever too, is 23 days: every clock on the way can hold it (gRPC counts milliseconds in 32 bits)."""
+"""What is longer, for ever too, is 23 days: every clock on the way holds it (gRPC counts milliseconds in 32 bits)."""
 
 _END: ContextVar[float] = ContextVar("engineroom_client_deadline", default=math.inf)
 
