@@ -1,9 +1,10 @@
 """Callers of gRPC who give up, and servers that a cancelled call can end.
 
 Before 2.57 (25.04) Triton's gRPC front end may use what it has freed when a call is cancelled, or its deadline rings,
-while its answer is on the way: the process then ends with a segmentation fault (triton-inference-server/server, pull
-request 8078 and issue 8034; seen with 2.51 once in a thousand such calls). To such a server, and to one that has not
-said its version yet, a call is left rather than cancelled: its caller goes on at once, and the answer is thrown away.
+while its answer is on the way: the process then ends with a segmentation fault. With 2.51 that was seen once in a
+thousand such calls; https://github.com/triton-inference-server/server/pull/8078 mended it. To such a server, and to one
+that has not said its version yet, a call is left rather than cancelled: its caller goes on at once, and the answer is
+thrown away.
 """
 
 import asyncio
