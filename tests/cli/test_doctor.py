@@ -248,14 +248,14 @@ def test_what_a_dead_server_left_is_told_and_stays(bare: Callable[..., Report]) 
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
     region = SHARED_MEMORY / f"{PREFIX}{process.pid}_feedbeef_region"
-    stays = False
-    for _ in range(5):  # a server that another test starts meanwhile sweeps it
-        region.write_bytes(b"left")
-        leftovers = bare().checks["leftovers"]
-        stays = region.exists()
+    try:
+        for _ in range(5):  # a server that another test starts meanwhile sweeps it
+            region.write_bytes(b"left")
+            leftovers = bare().checks["leftovers"]
+            if stays := region.exists():
+                break
+    finally:
         region.unlink(missing_ok=True)
-        if stays:
-            break
     assert stays, "a look must change nothing"
     assert region.name.removesuffix("_region") in leftovers["data"]["servers"]
     assert leftovers["mend"] == "engineroom serve"

@@ -90,11 +90,15 @@ def test_metadata_and_connecting_are_within_the_deadline(silent, protocol):
 
 
 def test_connecting_ends_before_the_deadline_so_that_another_server_can_be_asked(silent, queues):
-    with Client([f"grpc://{silent}", f"grpc://{queues.grpc}"], connect_timeout_s=0.2) as client:
-        start = time.monotonic()
-        for _ in range(6):
-            assert sleepy(client, "patient", timeout_s=9)["slept_ms"].tolist() == [[0]]
-        assert time.monotonic() - start < 9  # one connection by gRPC's own limit takes 20
+    def taken_s():
+        with Client([f"grpc://{silent}", f"grpc://{queues.grpc}"], connect_timeout_s=0.2) as client:
+            start = time.monotonic()
+            for _ in range(6):
+                assert sleepy(client, "patient", timeout_s=3)["slept_ms"].tolist() == [[0]]
+            return time.monotonic() - start
+
+    # Again where this machine stood still: what takes its time does so each time.
+    assert any(taken_s() < 3 for _ in range(3))
 
 
 def test_connecting_is_limited_for_a_known_model_too(silent):

@@ -223,12 +223,16 @@ def test_nobody_there_is_said_with_the_way_out(nobody, protocol):
 
 
 def test_a_silent_server_is_given_up_in_time(silent, protocol):
-    start = time.monotonic()
-    with Client(f"{protocol}://{silent}", connect_timeout_s=0.3) as client:
-        with pytest.raises(ServerUnavailable, match=f"no Triton answers at {protocol}://{silent}"):
-            client.metadata("moody")
-        assert not client.ready()
-    assert time.monotonic() - start < 15  # by gRPC's own limit it takes 20 for each
+    def taken_s():
+        start = time.monotonic()
+        with Client(f"{protocol}://{silent}", connect_timeout_s=0.3) as client:
+            with pytest.raises(ServerUnavailable, match=f"no Triton answers at {protocol}://{silent}"):
+                client.metadata("moody")
+            assert not client.ready()
+        return time.monotonic() - start
+
+    # Again where this machine stood still: what takes its time does so each time.
+    assert any(taken_s() < 5 for _ in range(3))
 
 
 @pytest.mark.parametrize(

@@ -87,8 +87,8 @@ def ask_to_load_each(server: Server) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def asked(repository: Path) -> Iterator[Asked]:
-    # A Triton that loads and refuses hundreds of models, some at once, may lose a stub of its Python backend on the way
-    # (seen once in dozens of runs). A case that does it every time is found by this all the same.
+    # Where the machine stands still for a second while models are loaded, a Triton may lose a stub of its Python
+    # backend and hang, as was seen on a busy host. A case that does it every time is found by this all the same.
     for _ in range(3):
         with running(ServerOptions(repository, ("rows",), drain_s=0)) as server:
             if answers := ask_to_load_each(server):
